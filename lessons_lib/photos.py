@@ -32,7 +32,7 @@ class Outlined:
 class Photo:
     """A picture and what is known of it: an upright RGB image, its outlined objects, a title.
 
-    In Jupyter a photo shows itself, with its words. Raises ValueError when a mask does not have the image's height and width.
+    In Jupyter a photo shows itself, with its words. A mask without the image's height and width raises ValueError.
 
     >>> photos.cat()
     cat · 451 × 300 pixels · outlined: cat
@@ -67,7 +67,7 @@ class Photo:
 
 
 def cat() -> Photo:
-    """Return scikit-image's cat Chelsea (451 × 300); the outline takes head, ears and the blurred body, not the whiskers."""
+    """Return scikit-image's cat Chelsea (451 × 300); the outline takes head and body, not the whiskers."""
     return _shipped("cat")
 
 
@@ -98,7 +98,8 @@ def open(file: str | PathLike[str] | IO[bytes]) -> Photo:
     """Open any picture a person has, as upright RGB.
 
     Turned as its EXIF orientation says; transparent parts over white; more than 8 bits a pixel scaled from the
-    picture's own darkest to its brightest value; of an animation, the first frame. The title is the file's name without its ending.
+    picture's own darkest to its brightest value; of an animation, the first frame. The title is the file's name
+    without its ending.
 
     Args:
         file: a path, or a file opened for reading bytes.
@@ -110,7 +111,7 @@ def open(file: str | PathLike[str] | IO[bytes]) -> Photo:
     >>> photos.open("holiday.jpg").describe()
     'holiday · 4032 × 3024 pixels'
     """
-    name = str(getattr(file, "name", "picture")) if hasattr(file, "read") else fspath(file)  # type: ignore[arg-type]
+    name = str(getattr(file, "name", "picture")) if hasattr(file, "read") else fspath(file)
     try:
         with Image.open(file) as picture:
             return Photo(_upright_rgb(picture), title=Path(name).stem)
@@ -122,9 +123,13 @@ def open(file: str | PathLike[str] | IO[bytes]) -> Photo:
     except IsADirectoryError:
         raise ValueError(f"{name!r} is a folder: name one picture inside it.") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{name!r} is not a picture that Pillow can read: save it as PNG or JPEG and open that.") from None
+        raise ValueError(
+            f"{name!r} is not a picture that Pillow can read: save it as PNG or JPEG and open that."
+        ) from None
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name!r} is too large to open safely ({error}): save a smaller copy and open that.") from None
+        raise ValueError(
+            f"{name!r} is too large to open safely ({error}): save a smaller copy and open that."
+        ) from None
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"{name!r} is damaged or cut short ({error}): copy or save it again.") from error
 
@@ -192,7 +197,8 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Scale a grey picture of more than 8 bits from its own darkest…brightest value to 0…255.
 
-    The picture's own range, because cameras and scanners keep 10 to 14 bits in 16; a picture of one value has none and becomes mid-grey.
+    The picture's own range, because cameras and scanners keep 10 to 14 bits in 16; a picture of one value becomes
+    mid-grey.
     """
     values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
     low, high = values.min(), values.max()
