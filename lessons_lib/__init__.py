@@ -1,1 +1,29 @@
+"""See where a neural network looks: the library behind the lessons.
 
+Example:
+    >>> import lessons_lib as ll
+    >>> ll.explain(ll.models.imagenet(), ll.photos.cat(), ll.ClassScore("tiger cat")).show()
+"""
+
+from lessons_lib import capture, explorer, layouts, methods, models, photos, show, targets
+from lessons_lib.checks import check
+from lessons_lib.heatmaps import Heatmap, explain
+from lessons_lib.methods import cam, gradcam
+from lessons_lib.targets import ClassScore
+
+__all__ = [
+    "ClassScore",
+    "Heatmap",
+    "cam",
+    "capture",
+    "check",
+    "explain",
+    "explorer",
+    "gradcam",
+    "layouts",
+    "methods",
+    "models",
+    "photos",
+    "show",
+    "targets",
+]

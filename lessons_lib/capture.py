@@ -1,0 +1,187 @@
+"""Getting activations and gradients out of a running network, and leaving the network as it was found."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.layouts import Layout, nchw
+
+Layer = str | nn.Module
+
+
+class Captured:
+    """What was seen at one layer during one forward pass.
+
+    Attributes:
+        output: what the network returned.
+        scores: the explained number of each picture, N; set by whoever chose the targets.
+    """
+
+    scores: Tensor
+
+    def __init__(self, leaf: Tensor, output: Any, layout: Layout, layer: str, head: nn.Linear | None, tracked: bool):
+        self.output = output
+        self.layer = layer
+        self._leaf = leaf
+        self._layout = layout
+        self._head = head
+        self._tracked = tracked
+
+    @property
+    def activations(self) -> Tensor:
+        """The layer's feature maps A, N×C×H×W."""
+        return self._layout(self._leaf.detach())
+
+    @cached_property
+    def gradients(self) -> Tensor:
+        """∂score/∂A, N×C×H×W; computed when first asked for, and only down to the layer.
+
+        Raises:
+            RuntimeError: no gradient can reach the layer; the sentence names why.
+        """
+        if not self._tracked:
+            raise RuntimeError(
+                f"The forward pass ran under no_grad or inference_mode when it came to layer {self.layer!r}, so "
+                "there is no gradient: remove the `torch.no_grad()` inside the model's forward."
+            )
+        gradient = None
+        if self.scores.requires_grad:
+            (gradient,) = torch.autograd.grad(self.scores.sum(), self._leaf, retain_graph=True, allow_unused=True)
+        if gradient is None:
+            raise RuntimeError(
+                f"The score does not depend on layer {self.layer!r}: the layer lies on another branch, or the graph is "
+                "cut between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target."
+            )
+        return self._layout(gradient)
+
+    @cached_property
+    def class_weights(self) -> Tensor:
+        """The weights w of the last linear layer that make each score from the pooled maps, N×C.
+
+        They exist when the network goes on from the layer with global average pooling and one linear layer, and the
+        score is a weighted sum of the logits (a class score, a difference of two).
+
+        Raises:
+            ValueError: the network does not end so, or the score is no such sum.
+        """
+        pooled = self.activations.mean(dim=(2, 3))
+        if (
+            self._head is None
+            or pooled.shape[1] != self._head.in_features
+            or not _agree(self._head(pooled), self.output)
+        ):
+            raise ValueError(
+                f"CAM needs a network that goes from layer {self.layer!r} through global average pooling and "
+                "one linear layer to the logits, and this one does not: take `gradcam`, which needs no special ending."
+            )
+        (share,) = torch.autograd.grad(self.scores.sum(), self.output, retain_graph=True)
+        if not _agree((share * self.output).sum(dim=1), self.scores):
+            raise ValueError(
+                "CAM explains a logit, or a weighted sum of logits, and this target is neither: take `method=gradcam`."
+            )
+        return (share @ self._head.weight).detach()
+
+
+def _agree(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=1e-3, atol=1e-3 * float(b.detach().abs().max()))
+
+
+def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw) -> Captured:
+    """Run `network` once on `inputs` and keep what `layer` emits, as the place where the gradient starts.
+
+    The layer's output is replaced by a fresh leaf of the graph, and no parameter asks for a gradient, so that nothing
+    below the layer is recorded or differentiated: the cost is one forward pass and what lies above the layer.
+    The network runs in eval mode; hooks, modes, `requires_grad` flags and `.grad` fields are afterwards as they were.
+
+    Args:
+        network: any network; parameters are not changed.
+        inputs: a batch, N×…
+        layer: a module of the network or its dotted name.
+        layout: from what the layer emits to N×C×H×W.
+
+    Raises:
+        ValueError: the layer is not in the network, did not run, or ran more than once.
+        TypeError: the layer emits something that is not a tensor.
+
+    Example:
+        >>> seen = run(resnet, batch, "layer4")
+        >>> seen.scores = seen.output[:, 281]
+        >>> seen.gradients.shape
+        torch.Size([1, 2048, 7, 7])
+    """
+    module, name = find(network, layer)
+    leaves: list[Tensor] = []
+    tracked: list[bool] = []
+    linears: list[tuple[nn.Linear, Tensor]] = []
+
+    def branch_off(_module: nn.Module, _inputs: Any, emitted: Any) -> Tensor:
+        if not isinstance(emitted, Tensor):
+            raise TypeError(f"Layer {name!r} emits a {type(emitted).__name__}, not a tensor: choose a layer inside it.")
+        leaf = emitted.detach().requires_grad_(emitted.is_floating_point())
+        leaves.append(leaf)
+        tracked.append(torch.is_grad_enabled())
+        # A copy goes on, so that an in-place ReLU behind the layer neither fails on the leaf nor changes it.
+        return leaf.clone()
+
+    def remember(linear: nn.Linear, _inputs: Any, output: Tensor) -> None:
+        linears[:] = [(linear, output)]
+
+    with _left_as_found(network), torch.inference_mode(False), torch.enable_grad():
+        handles = [m.register_forward_hook(remember) for m in network.modules() if isinstance(m, nn.Linear)]
+        handles.append(module.register_forward_hook(branch_off))
+        try:
+            output = network(inputs.clone() if inputs.is_inference() else inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+    if not leaves:
+        raise ValueError(f"Layer {name!r} did not run in this forward pass: choose one that does.")
+    if len(leaves) > 1:
+        raise ValueError(
+            f"Layer {name!r} ran {len(leaves)} times in one forward pass, so there is no one map: "
+            "choose a layer that runs once."
+        )
+    head = next((linear for linear, out in linears if out is output), None)
+    return Captured(leaves[0], output, layout, name, head, tracked[0])
+
+
+def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
+    """Return a layer of `network` and its dotted name, from either of the two.
+
+    Raises:
+        ValueError: the network has no such layer; the sentence offers the nearest names.
+    """
+    names = {name: module for name, module in network.named_modules() if name}
+    if isinstance(layer, nn.Module):
+        for name, module in names.items():
+            if module is layer:
+                return module, name
+        raise ValueError(
+            f"The layer you gave ({type(layer).__name__}) is not part of this {type(network).__name__}: "
+            "take it from the model that you explain, for example `model.layer4`."
+        )
+    if layer not in names:
+        near = get_close_matches(layer, names, n=3, cutoff=0.4) or [name for name, _ in network.named_children()]
+        raise ValueError(f"{type(network).__name__} has no layer {layer!r}; near it: {', '.join(near)}.")
+    return names[layer], layer
+
+
+@contextmanager
+def _left_as_found(network: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in network.modules()}
+    flags = {parameter: parameter.requires_grad for parameter in network.parameters()}
+    try:
+        network.eval()
+        for parameter in flags:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter, flag in flags.items():
+            parameter.requires_grad_(flag)
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,0 +1,260 @@
+"""`explain()` and the `Heatmap` it returns: raw values at layer resolution, and where they lie on the photo."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lessons_lib import capture, targets
+from lessons_lib.capture import Captured, Layer
+from lessons_lib.methods import Method, gradcam
+from lessons_lib.models import Explainable, Region
+from lessons_lib.photos import Photo
+from lessons_lib.targets import Target
+
+if TYPE_CHECKING:
+    from lessons_lib.show import Picture
+
+Pictured = Photo | Image.Image
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """One map, on one photo, for one number of one network.
+
+    Args:
+        values: raw and signed, H×W float32 at the layer's resolution, in the method's units.
+        photo: what the map lies on.
+        region: where on the photo it lies: left, top, right, bottom in the photo's pixels.
+        words: the explained number in words, "tiger cat 0.38".
+        method, layer: how and where the map was made.
+    """
+
+    values: Tensor
+    photo: Photo
+    region: Region
+    words: str
+    method: str
+    layer: str
+
+    @property
+    def positive(self) -> Tensor:
+        """What speaks for the target: ReLU(values), the outside of Grad-CAM's eq. (2); H×W, ≥ 0."""
+        return self.values.relu()
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """The cell of the highest value: row and column, from 0."""
+        return divmod(int(self.values.argmax()), self.values.shape[1])
+
+    def normalised(self) -> Tensor:
+        """Return the positive part divided by its own peak, H×W in [0, 1]; all zero where nothing is positive.
+
+        No epsilon: the result does not depend on the scale of the logits.
+        """
+        positive = self.positive
+        return positive / positive.max() if positive.max() > 0 else positive
+
+    def on_photo(self) -> np.ndarray:
+        """Return the positive part in the photo's pixels, height×width float32; zero where the network did not look.
+
+        Each cell covers its rectangle of the region; between the cells' centres values are bilinear, as in
+        `interpolate(…, align_corners=False)`, up to the edge of the region, which need not fall on whole pixels.
+        """
+        width, height = self.photo.image.size
+        left, top, right, bottom = self.region
+        x = ((torch.arange(width) + 0.5 - left) / (right - left)).float()
+        y = ((torch.arange(height) + 0.5 - top) / (bottom - top)).float()
+        grid = torch.stack(torch.meshgrid(2 * x - 1, 2 * y - 1, indexing="xy"), dim=-1)
+        heat = F.grid_sample(self.positive[None, None], grid[None], padding_mode="border", align_corners=False)[0, 0]
+        seen = ((y >= 0) & (y <= 1))[:, None] & ((x >= 0) & (x <= 1))[None, :]
+        return (heat * seen).numpy()
+
+    def share_on(self, mask: np.ndarray) -> float:
+        """Return the share of the heat that lies on `mask` (height×width bool, in the photo's pixels), 0 to 1."""
+        heat = self.on_photo()
+        if mask.shape != heat.shape:
+            raise ValueError(
+                f"The mask is {mask.shape[0]} × {mask.shape[1]} and the photo {heat.shape[0]} × {heat.shape[1]}."
+            )
+        total = float(heat.sum(dtype=np.float64))
+        return float(heat[mask].sum(dtype=np.float64)) / total if total else 0.0
+
+    def describe(self) -> str:
+        """Say in words what the map shows: the score, the peak's cell counted from 1, the share on each object.
+
+        Example:
+            "tiger cat 0.38 · peak at row 3, column 2 of 7 × 7 · 91 % of the heat on the cat"
+        """
+        rows, columns = self.values.shape
+        if self.positive.max() == 0:
+            return f"{self.words} · no heat: nothing speaks for it at {self.layer}"
+        row, column = self.peak
+        parts = [self.words, f"peak at row {row + 1}, column {column + 1} of {rows} × {columns}"]
+        shares = sorted(((self.share_on(o.mask), o.name) for o in self.photo.objects), reverse=True)
+        if shares:
+            parts.append(
+                ", ".join(f"{100 * s:.0f} %{'' if i else ' of the heat'} on the {n}" for i, (s, n) in enumerate(shares))
+            )
+        return " · ".join(parts)
+
+    def show(self, **options: Any) -> "Picture":
+        """Return the map over its photo, as `show.overlay` draws it; the last line of a cell displays it."""
+        from lessons_lib import show
+
+        return show.overlay(self, **options)
+
+
+@overload
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Pictured,
+    target: Any = None,
+    *,
+    layer: Layer | None = None,
+    method: Method = gradcam,
+) -> Heatmap: ...
+@overload
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Sequence[Pictured],
+    target: Any = None,
+    *,
+    layer: Layer | None = None,
+    method: Method = gradcam,
+) -> list[Heatmap]: ...
+@overload
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Tensor,
+    target: Any = None,
+    *,
+    layer: Layer | None = None,
+    method: Method = gradcam,
+) -> Any: ...
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Pictured | Sequence[Pictured] | Tensor,
+    target: Any = None,
+    *,
+    layer: Layer | None = None,
+    method: Method = gradcam,
+) -> Any:
+    """Return where `model` looks for `target`, as a `Heatmap` on each picture.
+
+    The network runs in eval mode and is left as it was found, after an error too.
+
+    Args:
+        model: a record from `models`, or any `nn.Module`.
+        pictures: a photo or a C×H×W tensor gives one `Heatmap`; a list of photos or an N×C×H×W batch gives a list of
+            them, in order. Tensors must be ready for the network.
+        target: what is explained, one for all pictures or a list with one each: a target from `targets` or a function
+            of one picture's output; without it, each picture's top class.
+        layer: the module or its dotted name; without it, the record's own.
+        method: one of `methods`, or any function from `Captured` to N×H×W.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: wrong input; the sentence names the cause and the way out.
+
+    Warns:
+        UserWarning: a map is blank; the sentence names the cause.
+
+    Example:
+        >>> explain(models.imagenet(), photos.cat(), ClassScore("tiger cat")).show()
+        >>> heats = explain(my_model, batch, ClassScore(281), layer=my_model.layer4[-1], method=gradcam)
+    """
+    model = model if isinstance(model, Explainable) else Explainable(model)
+    if (layer := model.layer if layer is None else layer) is None:
+        names = ", ".join(name for name, _ in model.network.named_children())
+        raise ValueError(f"Say at which layer to look with `layer=…`: this {type(model.network).__name__} has {names}.")
+    photos, batch, regions = _ready(pictures, model)
+    aims = targets.one_each(target, len(photos), model)
+    seen = capture.run(model.network, batch, layer, model.layout)
+    rows = targets.rows(seen.output, len(photos))
+    seen.scores = torch.stack([_score(aim, row) for aim, row in zip(aims, rows, strict=True)])
+    maps = method(seen).detach().float().cpu()
+    heats = [
+        Heatmap(values, photo, region, aim.words(row, model), method.__name__, seen.layer)
+        for values, photo, region, aim, row in zip(maps, photos, regions, aims, rows, strict=True)
+    ]
+    for index, heat in enumerate(heats):
+        if cause := _blank(heat, seen, index):
+            warnings.warn(f"The map for {heat.words!r} is blank: {cause}.", stacklevel=2)
+    single = isinstance(pictures, Photo | Image.Image) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
+    return heats[0] if single else heats
+
+
+def _ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
+    """Return what is drawn on, what the network is given, and where on the one the other lies."""
+    if isinstance(pictures, Tensor):
+        if pictures.ndim not in (3, 4):
+            raise ValueError(
+                f"A batch is N × C × H × W and a picture C × H × W; this tensor is {targets.kind_of(pictures)}."
+            )
+        batch = pictures if pictures.ndim == 4 else pictures[None]
+        height, width = batch.shape[2:]
+        return [_photo_of(one) for one in batch], batch, [(0.0, 0.0, float(width), float(height))] * len(batch)
+    given = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+    for one in given:
+        if not isinstance(one, Photo | Image.Image):
+            raise TypeError(
+                f"A picture is a Photo, a PIL image or a tensor, not {one!r:.60}: open a file with `photos.open(path)`."
+            )
+    if model.transform is None:
+        raise ValueError(
+            "This model comes without preprocessing, so it can't take a photo: give it a tensor that is ready for it, "
+            "or a record, `models.Explainable(network, transform=models.Preprocess(…))`."
+        )
+    photos = [one if isinstance(one, Photo) else Photo(one.convert("RGB")) for one in given]
+    inputs = [model.transform(photo.image) for photo in photos]
+    if len({one.shape for one in inputs}) > 1:
+        raise ValueError("These photos have different sizes and this model does not crop: explain them one by one.")
+    device = next((p.device for p in model.network.parameters()), torch.device("cpu"))
+    return photos, torch.stack(inputs).to(device), [model.transform.region(*photo.image.size) for photo in photos]
+
+
+def _photo_of(inputs: Tensor) -> Photo:
+    """Return a network's input as something to draw on: its range stretched to black and white."""
+    pixels = inputs.detach().float().cpu()
+    pixels = pixels if len(pixels) == 3 else pixels.mean(dim=0).expand(3, -1, -1)
+    spread = pixels.max() - pixels.min()
+    pixels = (pixels - pixels.min()) / (spread if spread > 0 else 1)
+    return Photo(Image.fromarray((255 * pixels).round().byte().permute(1, 2, 0).contiguous().numpy()))
+
+
+def _score(target: Target, output: Any) -> Tensor:
+    score = target(output)
+    if not isinstance(score, Tensor):
+        raise TypeError(
+            f"The target returned {targets.kind_of(score)}, not a tensor: leave out `.item()` and `float()`."
+        )
+    if score.numel() != 1:
+        raise ValueError(
+            f"The target returned {targets.kind_of(score)}, not one number: pick an element, or take a sum."
+        )
+    return score.reshape(())
+
+
+def _blank(heat: Heatmap, seen: Captured, index: int) -> str | None:
+    """Return why a map shows nothing, or None if it shows something."""
+    if not heat.values.isfinite().all():
+        return "it holds values that are not finite; look for NaN or infinity in the input and in the weights"
+    if heat.values.max() > heat.values.min() and heat.values.max() > 0:
+        return None
+    if "gradients" in vars(seen) and not seen.gradients[index].any():
+        if 0 <= (score := float(seen.scores[index].detach())) <= 1 and min(score, 1 - score) < 1e-6:
+            return "the score is saturated at 0 or 1, where a softmax or sigmoid is flat; explain the logit instead"
+        return (
+            f"the gradient of the score is zero everywhere at {seen.layer}; choose an earlier layer or another target"
+        )
+    if (seen.activations[index].std(dim=(1, 2), correction=0) == 0).all():
+        return f"the activations at {seen.layer} are the same everywhere; choose an earlier layer"
+    return (
+        f"all values are negative before the ReLU, so everything at {seen.layer} speaks against it; see `heat.values`"
+    )

@@ -1,0 +1,164 @@
+"""Which number is being explained. A target takes one picture's output and returns that number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from torch import Tensor
+
+from lessons_lib.models import Explainable
+
+
+class Target:
+    """One number of a network's output. Subclass it, or give `explain` any function of one picture's output.
+
+    Example:
+        >>> explain(model, photo, lambda output: output[281] - output[282])     # tabby rather than tiger cat
+    """
+
+    def __call__(self, output: Any) -> Tensor:
+        """Return the number, a tensor with one element that carries gradients."""
+        raise NotImplementedError
+
+    def on(self, model: Explainable) -> "Target":
+        """Return this target with the names that it uses looked up in `model`."""
+        return self
+
+    def words(self, output: Any, model: Explainable) -> str:
+        """Return what is explained and its value, as a caption begins: "tiger cat 0.38"."""
+        return f"score {self(output).item():.2f}"
+
+
+class _Function(Target):
+    def __init__(self, function: Callable[[Any], Tensor]):
+        self._function = function
+
+    def __call__(self, output: Any) -> Tensor:
+        return self._function(output)
+
+
+@dataclass(frozen=True)
+class ClassScore(Target):
+    """The logit of one class, before softmax or sigmoid.
+
+    Formula: y^c, "the score for class c (before the softmax)", section 3 of Selvaraju et al., arXiv 1610.02391.
+
+    Args:
+        category: the class, by its index or by its name; `None` is the class with the highest logit.
+
+    Raises:
+        ValueError: the name or the index is not one of the model's.
+        TypeError: the model's output is not a row of logits.
+
+    Example:
+        >>> explain(models.imagenet(), photos.cat(), ClassScore("tiger cat"))
+        >>> explain(my_model, batch, ClassScore(281), layer=my_model.layer4)
+    """
+
+    category: int | str | None = None
+
+    def __call__(self, output: Any) -> Tensor:
+        return output[self._index(output)]
+
+    def on(self, model: Explainable) -> "ClassScore":
+        return ClassScore(_index_of(self.category, model.categories)) if isinstance(self.category, str) else self
+
+    def words(self, output: Tensor, model: Explainable) -> str:
+        index = self._index(output)
+        name = model.categories[index] if model.categories else f"class {index}"
+        shown = model.probability(output) if model.probability else output
+        return f"{name} {shown[index].item():.2f}"
+
+    def _index(self, output: Any) -> int:
+        if not isinstance(output, Tensor) or output.ndim != 1:
+            raise TypeError(
+                f"ClassScore needs one row of logits for each picture, and this model gives {kind_of(output)}: "
+                "give a target that picks the number, for example `lambda output: output['out'][3].mean()`."
+            )
+        if self.category is None:
+            return int(output.argmax())
+        if not isinstance(self.category, int):
+            raise TypeError(f"The class {self.category!r} is a name: look it up first, with `target.on(model)`.")
+        if 0 <= self.category < len(output):
+            return self.category
+        if len(output) == 1:
+            raise ValueError(
+                f"This model gives one logit, so there is no class {self.category}: take ClassScore(0) for the "
+                "positive class, or `lambda output: -output[0]` for the negative one."
+            )
+        raise ValueError(
+            f"There is no class {self.category}: this model has {len(output)}, from 0 to {len(output) - 1}."
+        )
+
+
+def one_each(target: Any, count: int, model: Explainable) -> list[Target]:
+    """Return one target for each of `count` pictures, from one for all, from one each, or from none (the top class).
+
+    Raises:
+        ValueError: there are more or fewer targets than pictures.
+        TypeError: something given as a target can't be one.
+    """
+    given = list(target) if isinstance(target, list | tuple) else [target] * count
+    if len(given) != count:
+        raise ValueError(f"{len(given)} targets for {count} pictures: give one target for all, or one for each.")
+    return [_as_target(one).on(model) for one in given]
+
+
+def rows(output: Any, count: int) -> list[Any]:
+    """Return the part of a network's output that belongs to each of `count` pictures.
+
+    Tensors are cut along their first axis, also inside a dict or a tuple; a list with one dict for each
+    picture is taken as it is.
+
+    Raises:
+        TypeError: the output can't be cut so; the sentence names its type and keys.
+    """
+    if isinstance(output, Tensor) and output.ndim and len(output) == count:
+        return list(output)
+    if isinstance(output, dict) and all(isinstance(v, Tensor) and len(v) == count for v in output.values()):
+        return [{key: value[i] for key, value in output.items()} for i in range(count)]
+    if isinstance(output, list | tuple) and all(isinstance(v, Tensor) and len(v) == count for v in output):
+        return [tuple(value[i] for value in output) for i in range(count)]
+    if isinstance(output, list | tuple) and len(output) == count and all(isinstance(v, dict) for v in output):
+        return list(output)
+    raise TypeError(f"The model gives {kind_of(output)}, which can't be divided among {count} pictures.")
+
+
+def kind_of(value: Any) -> str:
+    """Say in a few words what a value is that should have been something else: type, and shape, keys or length."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {' × '.join(map(str, value.shape)) or '()'}"
+    if isinstance(value, dict):
+        return f"a {type(value).__name__} with the keys {', '.join(map(repr, value))}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"
+
+
+def _as_target(given: Any) -> Target:
+    if given is None:
+        return ClassScore()
+    if isinstance(given, Target):
+        return given
+    if callable(given):
+        return _Function(given)
+    raise TypeError(
+        f"A target is ClassScore(…) or a function of one picture's output, not {given!r}: try ClassScore({given!r})."
+    )
+
+
+def _index_of(name: str, categories: tuple[str, ...]) -> int:
+    if not categories:
+        raise ValueError(
+            f"This model's classes have no names, so {name!r} can't be found: give the class by its index."
+        )
+    found = [index for index, category in enumerate(categories) if category == name]
+    if not found:
+        near = get_close_matches(name, categories, n=3, cutoff=0.4)
+        raise ValueError(
+            f"There is no class {name!r}; {'near it: ' + ', '.join(near) if near else 'see model.categories'}."
+        )
+    if len(found) > 1:
+        raise ValueError(f"Several classes are called {name!r}: give one of the indices {', '.join(map(str, found))}.")
+    return found[0]
