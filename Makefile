@@ -1,0 +1,72 @@
+# Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help lab test check notebooks lock
+
+# Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
+PORT ?= 8888
+IP ?= 127.0.0.1
+# The first of these that is new enough makes .venv: make lab PYTHON=/opt/python/bin/python3 chooses another.
+PYTHON ?= python3.13 python3.12 python3.11 python3 python
+
+RUN := .venv/bin/python
+INSTALLED := .venv/.installed
+UNFINISHED := .venv/.unfinished
+
+help: ## show this list
+	@echo "What make can do here:"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
+
+lab: $(INSTALLED) ## open JupyterLab on the first lesson (PORT=8889 if 8888 is taken)
+	@$(RUN) -c 'import socket; socket.create_server(("$(IP)", $(PORT))).close()' 2>/dev/null || { \
+	    echo "Port $(PORT) is taken, perhaps by another JupyterLab: close it, or choose another port with: make lab PORT=8889" >&2; \
+	    exit 1; }
+	@set --; \
+	if [ "$$(id -u)" = 0 ]; then set -- "$$@" --allow-root; fi; \
+	if [ "$$(uname)" != Darwin ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+	    set -- "$$@" --no-browser --ServerApp.no_browser_open_file=True; fi; \
+	exec $(RUN) -m jupyterlab "$$@" -y --log-level=ERROR --ip=$(IP) --port=$(PORT) --ServerApp.port_retries=0 \
+	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+test: $(INSTALLED) ## run the unit tests, then every notebook against its stored outputs
+	@$(RUN) -m pytest -n 2 --dist loadfile
+
+check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+notebooks: $(INSTALLED) ## run every notebook from a clean kernel and store its outputs
+	@$(RUN) tools/execute.py
+
+lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml, keeping the versions that still fit
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
+	$(RUN) -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet uv && cp requirements.lock "$$tools/lock" && \
+	"$$tools/bin/uv" pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 \
+	    --no-header --no-annotate --output-file "$$tools/lock" && \
+	{ echo "# Made by 'make lock' (uv pip compile, all extras, every platform, Python 3.11 and newer); do not edit."; \
+	  cat "$$tools/lock"; } > requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@if [ ! -e $(INSTALLED) ]; then \
+	    echo "First time here: installing the pinned packages into .venv."; \
+	    echo "This takes some minutes and up to 6 GB of disk: PyTorch is large. Later calls start at once, also offline."; \
+	fi
+	@if [ -e $(UNFINISHED) ] || ! $(RUN) -m pip --version >/dev/null 2>&1; then \
+	    found=; bare=; \
+	    for p in $(PYTHON); do \
+	        "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	        if "$$p" -c 'import ensurepip, venv' >/dev/null 2>&1; then found=$$p; break; fi; \
+	        bare=$$p; \
+	    done; \
+	    if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+	        echo "$$bare cannot make virtual environments: on Debian and Ubuntu, 'apt install python3-venv' adds what is missing." >&2; exit 1; \
+	    elif [ -z "$$found" ]; then \
+	        echo "Python 3.11 or newer is needed, and none of these is: $(PYTHON). Install it, or name it: make lab PYTHON=/path/to/python3" >&2; exit 1; \
+	    fi; \
+	    "$$found" -m venv --clear .venv; \
+	fi
+	@touch $(UNFINISHED); rm -f $(INSTALLED)
+	@$(RUN) -m pip install --disable-pip-version-check --no-deps -r requirements.lock
+	@$(RUN) -m pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet -e .
+	@rm $(UNFINISHED); touch $(INSTALLED)
