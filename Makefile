@@ -23,10 +23,10 @@ lab: $(INSTALLED) ## open JupyterLab on the first lesson (PORT=8889 if 8888 is t
 	    exit 1; }
 	@set --; \
 	if [ "$$(id -u)" = 0 ]; then set -- "$$@" --allow-root; fi; \
-	if [ "$$(uname)" != Darwin ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
-	    set -- "$$@" --no-browser --ServerApp.no_browser_open_file=True; fi; \
-	exec $(RUN) -m jupyterlab "$$@" -y --log-level=ERROR --ip=$(IP) --port=$(PORT) --ServerApp.port_retries=0 \
-	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+	if [ "$$(uname)" != Darwin ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then set -- "$$@" --no-browser; fi; \
+	echo "Starting JupyterLab; Ctrl-C stops it."; \
+	exec $(RUN) -m jupyterlab "$$@" -y --log-level=ERROR --LabApp.log_level=ERROR --ip=$(IP) --port=$(PORT) --ServerApp.port_retries=0 \
+	    --MappingKernelManager.transport_encryption=auto --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: $(INSTALLED) ## run the unit tests, then every notebook against its stored outputs
 	@$(RUN) -m pytest -n 2 --dist loadfile
@@ -50,7 +50,7 @@ lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml, keeping 
 $(INSTALLED): requirements.lock pyproject.toml
 	@if [ ! -e $(INSTALLED) ]; then \
 	    echo "First time here: installing the pinned packages into .venv."; \
-	    echo "This takes some minutes and up to 6 GB of disk: PyTorch is large. Later calls start at once, also offline."; \
+	    echo "This takes some minutes and, on Linux, about 6 GB of disk: PyTorch is large. Later calls start at once, also offline."; \
 	fi
 	@if [ -e $(UNFINISHED) ] || ! $(RUN) -m pip --version >/dev/null 2>&1; then \
 	    found=; bare=; \

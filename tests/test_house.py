@@ -1,0 +1,289 @@
+"""The files around the lessons agree with one another, and the Makefile says what is wrong in one sentence."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).parent.parent
+
+# What conda-forge calls differently from PyPI.
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def lock_versions(lock: str, python: str) -> dict[str, str]:
+    """Return the version that the lock gives each package on Linux and this release of Python."""
+    machine = {
+        "python_full_version": f"{python}.0",
+        "python_version": python,
+        "sys_platform": "linux",
+        "os_name": "posix",
+    }
+    versions = {}
+    for line in lock.splitlines():
+        if line and not line.startswith("#"):
+            pinned = Requirement(line)
+            if pinned.marker is None or pinned.marker.evaluate(machine):
+                versions[pinned.name] = str(pinned.specifier).removeprefix("==")
+    return versions
+
+
+def disagreements(project: dict[str, Any], lock: str, environment: dict[str, Any]) -> list[str]:
+    """Return one sentence for each thing that pyproject.toml, requirements.lock and environment.yml do not agree on."""
+    extras = project["optional-dependencies"].values()
+    direct = {
+        Requirement(line).name: Requirement(line) for group in (project["dependencies"], *extras) for line in group
+    }
+
+    conda = dict(line.split("=") for line in environment["dependencies"] if isinstance(line, str) and "=" in line)
+    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    pypi = dict(line.split("==") for line in pip if "==" in line)
+    python = conda.pop("python")
+    versions = lock_versions(lock, python)
+
+    found = []
+    if python not in SpecifierSet(project["requires-python"]):
+        found.append(f"environment.yml has Python {python}, pyproject.toml asks for {project['requires-python']}")
+    if "-e ." not in pip:
+        found.append("environment.yml does not install the project itself")
+    for name, requirement in direct.items():
+        if name not in versions:
+            found.append(f"{name} is not in requirements.lock: make lock")
+        elif versions[name] not in requirement.specifier:
+            found.append(
+                f"requirements.lock has {name} {versions[name]}, pyproject.toml asks for {requirement.specifier}"
+            )
+        offered = [given[key] for given, key in ((conda, CONDA_NAMES.get(name, name)), (pypi, name)) if key in given]
+        if offered != [versions.get(name)]:
+            found.append(f"environment.yml has {name} {offered}, requirements.lock {versions.get(name)}")
+    known = {CONDA_NAMES.get(name, name) for name in direct} | set(direct)
+    found += [f"environment.yml has {name}, pyproject.toml has not" for name in {**conda, **pypi} if name not in known]
+    return found
+
+
+def test_pyproject_lock_and_environment_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert disagreements(project, (ROOT / "requirements.lock").read_text(), environment) == []
+
+
+PROJECT = {
+    "requires-python": ">=3.11",
+    "dependencies": ["torch==2.14.1", "tqdm"],
+    "optional-dependencies": {"test": ["numpy", "torchcam"]},
+}
+LOCK = """\
+numpy==2.4.6 ; python_full_version < '3.12'
+numpy==2.5.5 ; python_full_version >= '3.12'
+six==1.17.0
+torch==2.14.1
+torchcam==0.5.0
+tqdm==4.70.1
+"""
+ENVIRONMENT = "python=3.11 pip numpy=2.4.6 pytorch=2.14.1 tqdm=4.70.1"
+PIP = ["torchcam==0.5.0", "-e ."]
+
+
+@pytest.mark.parametrize(
+    ("project", "lock", "environment", "pip", "expected"),
+    [
+        ({}, LOCK, ENVIRONMENT, PIP, []),
+        (
+            {},
+            LOCK,
+            ENVIRONMENT.replace("tqdm=4.70.1", "tqdm=4.70.0"),
+            PIP,
+            ["has tqdm ['4.70.0'], requirements.lock 4.70.1"],
+        ),
+        ({}, LOCK, ENVIRONMENT.replace("tqdm=4.70.1", ""), PIP, ["has tqdm [], requirements.lock 4.70.1"]),
+        ({}, LOCK, ENVIRONMENT.replace("pytorch", "torch"), PIP, ["has torch [], requirements.lock 2.14.1"]),
+        ({}, LOCK, ENVIRONMENT.replace("3.11", "3.12"), PIP, ["has numpy ['2.4.6'], requirements.lock 2.5.5"]),
+        ({}, LOCK, ENVIRONMENT + " six=1.17.0", PIP, ["has six, pyproject.toml has not"]),
+        ({}, LOCK, ENVIRONMENT, [*PIP, "tqdm==4.70.1"], ["has tqdm ['4.70.1', '4.70.1']"]),
+        ({}, LOCK, ENVIRONMENT, PIP[:1], ["does not install the project itself"]),
+        (
+            {},
+            LOCK.replace("tqdm", "rich"),
+            ENVIRONMENT,
+            PIP,
+            ["tqdm is not in requirements.lock", "requirements.lock None"],
+        ),
+        ({"dependencies": ["torch==2.13.0", "tqdm"]}, LOCK, ENVIRONMENT, PIP, ["asks for ==2.13.0"]),
+        ({"requires-python": ">=3.12"}, LOCK, ENVIRONMENT, PIP, ["has Python 3.11, pyproject.toml asks for >=3.12"]),
+    ],
+)
+def test_a_disagreement_is_found(
+    project: Any, lock: str, environment: str, pip: list[str], expected: list[str]
+) -> None:
+    found = disagreements(PROJECT | project, lock, {"dependencies": [*environment.split(), {"pip": pip}]})
+    assert len(found) == len(expected)
+    assert all(part in sentence for part, sentence in zip(expected, found, strict=True)), found
+
+
+def targets() -> set[str]:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return set(phony.split())
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_a_page_names_only_what_exists(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)(?=`| +#| [A-Z]+=)", text, re.MULTILINE))
+    assert named, "the page names no make target"
+    assert named <= targets()
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)|(?:src|href)=\"(?!https?:)([^\"#]+)", text)
+    assert [path for pair in linked for path in pair if path and not (ROOT / path).exists()] == []
+
+
+def test_every_target_explains_itself_and_continuous_integration_runs_two() -> None:
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make (\w+) +\w", shown, re.MULTILINE)) == targets()
+    assert re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == ["check", "test"]
+
+
+def test_the_course_table_links_every_lesson_that_exists_and_no_other() -> None:
+    rows = re.findall(r"^\| (\d\d|–) \| (.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    linked = [re.fullmatch(r"\[.+\]\(notebooks/(.+\.ipynb)\)", cell) for _, cell in rows]
+    names = [match[1] for match in linked if match]
+    assert names == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert [number for (number, _), match in zip(rows, linked, strict=True) if match] == [
+        name[:2] if name[:2].isdigit() else "–" for name in names
+    ]
+
+
+def test_the_examples_of_the_readme_print_what_it_says(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == text.count("```python") > 0, "every example is followed by what it prints"
+    for source, printed in examples:
+        done = subprocess.run([sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True)
+        assert (done.stderr, done.stdout) == ("", printed)
+    assert (tmp_path / "where.png").stat().st_size > 0
+
+
+def test_the_wheel_carries_the_library_its_data_and_the_licence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = zipfile.ZipFile(wheel).namelist()
+    for path in [*(ROOT / "lessons_lib").rglob("*.py"), *(ROOT / "data").rglob("*.json")]:
+        inside = path.relative_to(ROOT).as_posix()
+        assert (inside if inside.startswith("lessons_lib") else f"lessons_lib/{inside}") in held
+    assert any(name.endswith("licenses/LICENSE") for name in held)
+    assert not any("tests/" in name or "notebooks/" in name for name in held)
+
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+# Stands in for Python: it makes environments, installs nothing, and writes down what it was asked.
+FAKE_PYTHON = """\
+#!/bin/sh
+echo "$(basename "$0") $*" >> "$LOG"
+case "$*" in
+    *version_info*) exit {old} ;;
+    *ensurepip*) exit {bare} ;;
+    "-m pip --version") exit 0 ;;
+    "-m pip install "*) test ! -e "$STOP" ;;
+    "-m venv "*) rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+esac
+"""
+
+
+class Workshop:
+    """A copy of the Makefile in an empty folder, where the only Python is a stand-in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+            shutil.copy(ROOT / name, folder)
+
+    def python(self, name: str, old: int = 0, bare: int = 0) -> str:
+        path = self.folder / name
+        path.write_text(FAKE_PYTHON.format(old=old, bare=bare))
+        path.chmod(0o755)
+        return str(path)
+
+    def make(self, target: str, python: str) -> tuple[int, str, list[str]]:
+        """Return make's exit status, what it printed, and what Python was asked to do."""
+        log = self.folder / "log"
+        log.write_text("")
+        environment = os.environ | {"LOG": str(log), "STOP": str(self.folder / "stop")}
+        command = ["make", target, f"PYTHON={python}"]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr, log.read_text().splitlines()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+@needs_make
+def test_make_says_that_no_python_is_new_enough(workshop: Workshop) -> None:
+    status, said, _ = workshop.make("test", f"no-such-python {workshop.python('old', old=1)}")
+    assert status != 0
+    assert "Python 3.11 or newer is needed, and none of these is: no-such-python" in said
+    assert not (workshop.folder / ".venv" / "bin").exists()
+
+
+@needs_make
+def test_make_says_what_debian_leaves_out(workshop: Workshop) -> None:
+    status, said, _ = workshop.make("test", workshop.python("bare", bare=1))
+    assert status != 0
+    assert "apt install python3-venv" in said
+
+
+@needs_make
+def test_make_installs_once_and_then_only_does_its_job(workshop: Workshop) -> None:
+    choice = f"{workshop.python('old', old=1)} {workshop.python('bare', bare=1)} {workshop.python('good')}"
+    status, said, asked = workshop.make("test", choice)
+    assert status == 0
+    assert "First time here" in said
+    assert "good -m venv --clear .venv" in asked
+    assert len([line for line in asked if line.startswith("python -m pip install")]) == 2
+
+    assert workshop.make("test", choice) == (0, "", ["python -m pytest -n 2 --dist loadfile"])
+
+    os.utime(workshop.folder / "requirements.lock")
+    status, said, asked = workshop.make("test", choice)
+    assert "First time here" not in said
+    assert len([line for line in asked if "pip install" in line]) == 2
+    assert not any("venv" in line for line in asked), "an environment that stands is brought up to date in place"
+
+
+@needs_make
+def test_an_interrupted_installation_starts_afresh(workshop: Workshop) -> None:
+    (workshop.folder / "stop").touch()
+    status, _, asked = workshop.make("test", workshop.python("good"))
+    assert status != 0
+    assert not any("pytest" in line for line in asked)
+    (workshop.folder / "stop").unlink()
+    status, _, asked = workshop.make("test", workshop.python("good"))
+    assert status == 0
+    assert "good -m venv --clear .venv" in asked
+    assert asked[-1] == "python -m pytest -n 2 --dist loadfile"
+
+
+@needs_make
+def test_make_lab_says_that_the_port_is_taken(tmp_path: Path) -> None:
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = ["make", "--old-file=.venv/.installed", "lab", f"PORT={port}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"Port {port} is taken, perhaps by another JupyterLab" in done.stderr
+    assert "make lab PORT=" in done.stderr
