@@ -1,5 +1,7 @@
 """The ipywidgets playground: pictures that change when a slider or a menu is moved."""
 
+import base64
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -7,14 +9,35 @@ from lessons_lib.show import Picture
 
 
 class Varied:
-    """A picture with controls over it; where no widgets run, on GitHub or in print, the picture alone."""
+    """A picture with controls over it; where no widgets run, on GitHub or in print, the picture alone.
+
+    Attributes:
+        picture: what was drawn last.
+        widget: the controls and the picture.
+    """
 
     def __init__(self, draw: Callable[..., Picture], controls: dict[str, Any]):
-        from ipywidgets import interactive
+        from ipywidgets import HTML, VBox, interactive
 
-        self.widget = interactive(draw, **controls)
-        self.widget.update()
-        self.picture: Picture = self.widget.result
+        self._draw = draw
+        self._controls = {name: interactive.widget_from_abbrev(control) for name, control in controls.items()}
+        for name, control in self._controls.items():
+            if control is None:
+                raise ValueError(
+                    f"{controls[name]!r} makes no control for {name!r}: "
+                    "give (lowest, highest, step) for a slider, or a list for a menu."
+                )
+            control.description = control.description or name
+            control.continuous_update = False  # a picture is drawn when the slider is let go, not for all it passes
+            control.observe(self._redraw, names="value")
+        self._view = HTML()
+        self.widget = VBox([*self._controls.values(), self._view])
+        self._redraw()
+
+    def _redraw(self, _change: Any = None) -> None:
+        self.picture = self._draw(**{name: control.value for name, control in self._controls.items()})
+        png = base64.b64encode(self.picture.png()).decode()
+        self._view.value = f'<img alt="{html.escape(self.picture.words)}" src="data:image/png;base64,{png}">'
 
     def __repr__(self) -> str:
         return self.picture.words
@@ -29,8 +52,11 @@ def vary(draw: Callable[..., Picture], **controls: Any) -> Varied:
 
     Args:
         draw: a function of the controls' values that returns a `Picture`.
-        controls: one for each argument of `draw`, in ipywidgets' shorthand: `(0.0, 1.0, 0.1)` is a slider, a list a menu;
-            or a widget, which also fixes the first value.
+        controls: one for each argument of `draw`, in ipywidgets' shorthand: `(0.0, 1.0, 0.1)` is a slider, a list a
+            menu; or a widget, which also fixes the first value.
+
+    Raises:
+        ValueError: a control is none of these.
 
     Example:
         >>> vary(lambda opacity: heat.show(opacity=opacity), opacity=(0.0, 1.0, 0.1))

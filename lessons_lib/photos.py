@@ -1,10 +1,8 @@
 """Photographs that ship inside scikit-image, with the outline of the object on each, and any picture a person has."""
 
 import json
-from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from os import PathLike, fspath
 from pathlib import Path
 from typing import IO
@@ -35,7 +33,7 @@ class Photo:
     In Jupyter a photo shows itself, with its words. A mask without the image's height and width raises ValueError.
 
     >>> photos.cat()
-    cat · 451 × 300 pixels · outlined: cat
+    cat · 451 × 300 pixels · known outline: cat
     """
 
     image: Image.Image
@@ -54,16 +52,16 @@ class Photo:
         """Return the photo in words: title, width × height, outlined objects."""
         parts = [self.title or "picture", "{} × {} pixels".format(*self.image.size)]
         if self.objects:
-            parts.append("outlined: " + ", ".join(item.name for item in self.objects))
+            parts.append("known outline: " + ", ".join(item.name for item in self.objects))
         return " · ".join(parts)
 
     def __repr__(self) -> str:
         return self.describe()
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        png = BytesIO()
-        self.image.save(png, "png")
-        return {"image/png": b64encode(png.getvalue()).decode(), "text/plain": self.describe()}
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, object]]:
+        from lessons_lib import show
+
+        return show.photo(self)._repr_mimebundle_()
 
 
 def cat() -> Photo:

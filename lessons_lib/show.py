@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from lessons_lib import targets
 from lessons_lib.heatmaps import Heatmap
 from lessons_lib.photos import Photo
 
@@ -40,7 +42,8 @@ class Picture:
         self.figure = figure
         self.words = words
         width = int(figure.get_figwidth() * 13)
-        caption = [line for one in words.splitlines() for line in textwrap.wrap(one, width)]
+        together = re.sub(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)", "\N{NO-BREAK SPACE}", words)  # no line ends inside 7 × 7
+        caption = [line for one in together.splitlines() for line in textwrap.wrap(one, width)]
         figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
         figure.supxlabel("\n".join(caption), fontsize=9)
 
@@ -65,10 +68,11 @@ class Picture:
 def photo(photo: Photo, *, outlines: bool = False) -> Picture:
     """Draw a photo, on request with the outline of every object on it."""
     figure, axes = _canvas(1, 1, photo)
-    axes[0].imshow(photo.image)
+    _lay(axes[0], np.asarray(photo.image))
     for item in photo.objects if outlines else ():
         axes[0].contour(item.mask, levels=[0.5], colors=["white"], linewidths=1.5)
-    return Picture(figure, photo.describe())
+    sizes = ", ".join(f"{item.name} {100 * item.mask.mean():.0f} %" for item in photo.objects if outlines)
+    return Picture(figure, photo.describe() + (f" · share of the picture: {sizes}" if sizes else ""))
 
 
 def overlay(heat: Heatmap, *, opacity: float = 0.7) -> Picture:
@@ -96,29 +100,33 @@ def row(
             model. Without it each map is drawn from nothing to its own peak: for maps in different units.
         opacity: of the heat at the highest peak, 0 to 1.
     """
-    titles = [heat.words for heat in heats] if titles is None else list(titles)
+    titles = _titles(titles, [heat.words for heat in heats])
     tops = [float(heat.positive.max()) for heat in heats]
-    figure, axes = _canvas(1, len(heats), heats[0].photo)
+    highest = max(tops) or 1.0
+    figure, axes = _canvas(1, len(heats), heats[0].photo, titled=True)
+    said = []
     for ax, heat, title, top in zip(axes, heats, titles, tops, strict=True):
-        _heat(ax, heat, max(tops) if shared else top, opacity)
+        _heat(ax, heat, highest if shared else top, opacity)
         ax.set_title(title, fontsize=10)
-    _bar(figure, axes, Normalize(0, max(tops) if shared else 1), COLOURS, "heat" if shared else "heat ÷ its peak")
-    said = [heat.describe() for heat in heats]
-    return Picture(figure, "\n".join(s if s.startswith(t) else f"{t}: {s}" for t, s in zip(titles, said, strict=True)))
+        words = heat.describe()
+        words = words if words.startswith(title) else f"{title}: {words}"
+        if shared and 0 < top < highest:
+            words += f" · its peak is {100 * top / highest:.0f} % of the highest"
+        said.append(words)
+    _bar(figure, axes, Normalize(0, highest if shared else 1), COLOURS, "heat" if shared else "heat ÷ its peak")
+    return Picture(figure, "\n".join(said))
 
 
 def signed(heats: Sequence[Heatmap], titles: Sequence[str] | None = None) -> Picture:
     """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it."""
-    titles = [heat.words for heat in heats] if titles is None else list(titles)
-    figure, axes = _canvas(1, len(heats))
+    titles = _titles(titles, [heat.words for heat in heats])
+    figure, axes = _canvas(1, len(heats), titled=True)
     top = max(float(heat.values.abs().max()) for heat in heats)
     said = []
     for ax, heat, title in zip(axes, heats, titles, strict=True):
         ax.imshow(heat.values.numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
         ax.set_title(title, fontsize=10)
-        above, below = float(heat.values.relu().sum()), float((-heat.values).relu().sum())
-        share = 100 * above / (above + below) if above + below else 0
-        said.append(f"{title}: {share:.0f} % of the weight speaks for it, {100 - share:.0f} % against it")
+        said.append(f"{title}: {_for_and_against(heat.values)}")
     _bar(figure, axes, Normalize(-top, top), "RdBu_r", "against ← value → for")
     return Picture(figure, "\n".join(said))
 
@@ -130,11 +138,19 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
         activations: K×H×W, one map each.
         titles: one above each; without them, the channel's number.
         columns: how many stand beside each other.
+
+    Raises:
+        ValueError: the tensor is not K×H×W.
     """
+    if activations.ndim != 3 or not len(activations):
+        raise ValueError(
+            f"Feature maps are drawn from K × H × W, and this is {targets.kind_of(activations)}: "
+            "take one picture's, for example `activations[0]`."
+        )
     activations = activations.detach().float().cpu()
-    titles = [f"channel {k}" for k in range(len(activations))] if titles is None else list(titles)
+    titles = _titles(titles, [f"channel {k}" for k in range(len(activations))])
     columns = min(columns, len(activations))
-    figure, axes = _canvas(-(-len(activations) // columns), columns, inches=1.5)
+    figure, axes = _canvas(-(-len(activations) // columns), columns, inches=1.3, titled=True)
     low, high = float(activations.min()), float(activations.max())
     for ax, values, title in zip(axes, activations, titles, strict=False):
         ax.imshow(values.numpy(), cmap="viridis", vmin=low, vmax=high)
@@ -152,24 +168,52 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
     )
 
 
-def _canvas(rows: int, columns: int, on: Photo | None = None, inches: float = 3.2) -> tuple[Figure, list[Axes]]:
+def _titles(given: Sequence[str] | None, default: list[str]) -> list[str]:
+    if not default:
+        raise ValueError("There is nothing to draw: give at least one map.")
+    if given is not None and len(given) != len(default):
+        raise ValueError(f"{len(given)} titles for {len(default)} maps: give one for each, or none.")
+    return default if given is None else list(given)
+
+
+def _for_and_against(values: Tensor) -> str:
+    parts = []
+    for sign, word in ((1, "for it"), (-1, "against it")):
+        side = (sign * values).relu()
+        share = 100 * float(side.sum() / values.abs().sum()) if values.any() else 0
+        row, column = divmod(int(side.argmax()), values.shape[1])
+        where = f", most at row {row + 1}, column {column + 1}" if share else ""
+        parts.append(f"{share:.0f} % of the total speaks {word}{where}")
+    return " · ".join([*parts, f"values from {float(values.min()):.2g} to {float(values.max()):.2g}"])
+
+
+def _canvas(
+    rows: int, columns: int, on: Photo | None = None, inches: float = 3.2, titled: bool = False
+) -> tuple[Figure, list[Axes]]:
     width, height = on.image.size if on else (1, 1)
-    tall = inches * min(max(height / width, 0.4), 1.6)
-    figure = Figure(figsize=(columns * inches + 0.9, rows * tall + 0.3), layout="constrained")
+    tall = inches * min(max(height / width, 0.4), 1.6) + (0.18 if titled else 0)
+    figure = Figure(figsize=(columns * inches + 0.9, rows * tall + 0.2), layout="compressed")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for ax in axes:
         ax.set_axis_off()
     return figure, axes
 
 
+def _lay(ax: Axes, pixels: np.ndarray) -> None:
+    """Draw pixels where they lie on the photo; of a picture far finer than the figure, only every k-th."""
+    height, width = pixels.shape[:2]
+    k = max(1, min(height, width) // 800)
+    ax.imshow(pixels[k // 2 :: k, k // 2 :: k], extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+
+
 def _heat(ax: Axes, heat: Heatmap, top: float, opacity: float) -> None:
     if not 0 <= opacity <= 1:
         raise ValueError(f"An opacity lies between 0 and 1, and {opacity} does not.")
-    ax.imshow(heat.photo.image)
+    _lay(ax, np.asarray(heat.photo.image))
     strength = heat.on_photo() / (top or 1)
-    colours = colormaps[COLOURS](strength)
-    colours[..., 3] = opacity * np.sqrt(strength.clip(0, 1))
-    ax.imshow(colours)
+    colours = colormaps[COLOURS](strength, bytes=True)
+    colours[..., 3] = (255 * opacity * np.sqrt(strength.clip(0, 1))).round()
+    _lay(ax, colours)
     width, height = heat.photo.image.size
     left, upper, right, lower = heat.region
     if (left, upper, right, lower) != (0, 0, width, height):
