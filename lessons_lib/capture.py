@@ -1,17 +1,20 @@
 """Getting activations and gradients out of a running network, and leaving the network as it was found."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lessons_lib.chunks import in_chunks
 from lessons_lib.layouts import Layout, nchw
 
 Layer = str | nn.Module
+Variants = Callable[[int, Tensor], Tensor]
 
 
 class Captured:
@@ -19,14 +22,32 @@ class Captured:
 
     Attributes:
         output: what the network returned.
+        inputs: what the network was given, N×…
         scores: the explained number of each picture, N; set by whoever chose the targets.
+        score: the same for runs on other activations or inputs: from the network's output for M variants of a
+            picture, the picture's number and M, to M numbers; set by whoever chose the targets.
     """
 
     scores: Tensor
+    score: Callable[[Any, int, int], Tensor]
 
-    def __init__(self, leaf: Tensor, output: Any, layout: Layout, layer: str, head: nn.Linear | None, tracked: bool):
+    def __init__(
+        self,
+        network: nn.Module,
+        module: nn.Module,
+        inputs: Tensor,
+        leaf: Tensor,
+        output: Any,
+        layout: Layout,
+        layer: str,
+        head: nn.Linear | None,
+        tracked: bool,
+    ):
+        self.inputs = inputs
         self.output = output
         self.layer = layer
+        self._network = network
+        self._module = module
         self._leaf = leaf
         self._layout = layout
         self._head = head
@@ -44,20 +65,7 @@ class Captured:
         Raises:
             RuntimeError: no gradient can reach the layer; the sentence names why.
         """
-        if not self._tracked:
-            raise RuntimeError(
-                f"The forward pass ran under no_grad or inference_mode when it came to layer {self.layer!r}, so "
-                "there is no gradient: remove the `torch.no_grad()` inside the model's forward."
-            )
-        gradient = None
-        if self.scores.requires_grad:
-            (gradient,) = torch.autograd.grad(self.scores.sum(), self._leaf, retain_graph=True, allow_unused=True)
-        if gradient is None:
-            raise RuntimeError(
-                f"The score does not depend on layer {self.layer!r}: the layer lies on another branch, or the graph is "
-                "cut between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target."
-            )
-        return self._layout(gradient)
+        return self._layout(self._gradient_to(self._leaf))
 
     @cached_property
     def class_weights(self) -> Tensor:
@@ -68,6 +76,7 @@ class Captured:
 
         Raises:
             ValueError: the network does not end so, or the score is no such sum.
+            RuntimeError: no gradient leads from the score to the logits; the sentence names why.
         """
         pooled = self.activations.mean(dim=(2, 3))
         if (
@@ -79,12 +88,118 @@ class Captured:
                 f"CAM needs a network that goes from layer {self.layer!r} through global average pooling and "
                 "one linear layer to the logits, and this one does not: take `gradcam`, which needs no special ending."
             )
-        (share,) = torch.autograd.grad(self.scores.sum(), self.output, retain_graph=True)
+        share = self._gradient_to(self.output)
         if not _agree((share * self.output).sum(dim=1), self.scores):
             raise ValueError(
                 "CAM explains a logit, or a weighted sum of logits, and this target is neither: take `method=gradcam`."
             )
         return (share @ self._head.weight).detach()
+
+    def _gradient_to(self, wanted: Tensor) -> Tensor:
+        if not self._tracked:
+            raise RuntimeError(
+                f"The forward pass ran under no_grad or inference_mode when it came to layer {self.layer!r}, so "
+                "there is no gradient: remove the `torch.no_grad()` inside the model's forward."
+            )
+        gradient = None
+        if self.scores.requires_grad and wanted.requires_grad:
+            (gradient,) = torch.autograd.grad(self.scores.sum(), wanted, retain_graph=True, allow_unused=True)
+        if gradient is None:
+            raise RuntimeError(
+                f"The score does not depend on layer {self.layer!r}: the layer lies on another branch, or the graph is "
+                "cut between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target."
+            )
+        return gradient
+
+
+    def scores_from_layer(self, variants: Variants, count: int, chunk: int) -> Tensor:
+        """Run on from the layer with other activations, and return what they score, N×count.
+
+        The batch is widened at the layer: a hook puts variants of one picture in the place of its activations. What
+        lies below the layer runs on an empty batch; where a connection around the layer forbids that, on the one
+        picture; where both are concatenated behind it, on one copy of the picture for each variant, which is as exact
+        and slower. Two unchanged variants, which must score what the picture scored, find out which of the three it is.
+
+        Args:
+            variants: from a picture's number and the numbers of m variants to their activations, m×C×H×W, newly made.
+            count: how many variants there are of each picture.
+            chunk: how many of them run at a time; memory grows with it.
+
+        Raises:
+            ValueError: the layout does more than rearrange, so that maps can't be put back into the layer.
+        """
+        place = self._place()
+
+        def emitted(picture: int, maps: Tensor) -> Tensor:
+            flat = self._leaf[picture].detach().flatten().repeat(len(maps), 1)
+            flat[:, place] = maps.flatten(1)
+            return flat.view(-1, *self._leaf.shape[1:])
+
+        with _left_as_found(self._network), torch.inference_mode(False), torch.no_grad():
+            below = self._below()
+
+            def work(picture: int, numbers: Tensor) -> Tensor:
+                maps = variants(picture, numbers)
+                return self._scored(
+                    picture, below(picture, len(numbers)), maps if place is None else emitted(picture, maps)
+                )
+
+            return in_chunks(work, len(self.inputs), count, chunk, f"{count} variants of {self.layer}")
+
+    def scores_of_inputs(self, variants: Variants, count: int, chunk: int) -> Tensor:
+        """Run the whole network on other inputs, and return what they score, N×count.
+
+        Args:
+            variants: from a picture's number and the numbers of m variants to their inputs, m×…
+            count: how many variants there are of each picture.
+            chunk: how many of them run at a time; memory grows with it.
+        """
+
+        def work(picture: int, numbers: Tensor) -> Tensor:
+            return self._scored(picture, variants(picture, numbers))
+
+        with _left_as_found(self._network), torch.inference_mode(False), torch.no_grad():
+            return in_chunks(work, len(self.inputs), count, chunk, f"{count} variants of the input")
+
+    def _scored(self, picture: int, inputs: Tensor, emitted: Tensor | None = None) -> Tensor:
+        """Return the scores of a run on `inputs`, with `emitted` in the place of what the layer emits."""
+        if emitted is None:
+            return self.score(self._network(inputs), picture, len(inputs))
+        hook = self._module.register_forward_hook(lambda *_: emitted)
+        try:
+            output = self._network(inputs)
+        finally:
+            hook.remove()
+        return self.score(output, picture, len(emitted))
+
+    def _below(self) -> Callable[[int, int], Tensor]:
+        """Return what the network is given below the layer, for a picture and a number of variants."""
+        ways: tuple[Callable[[int, int], Tensor], ...] = (
+            lambda picture, count: self.inputs[:0],
+            lambda picture, count: self.inputs[picture : picture + 1],
+            lambda picture, count: self.inputs[[picture] * count],
+        )
+        unchanged = self._leaf.detach()[[0, 0]]
+        for way in ways[:-1]:
+            try:
+                scores = self._scored(0, way(0, 2), unchanged.clone())
+            except Exception:  # noqa: S112 - whatever breaks here, the last way runs plainly and raises it
+                continue
+            if torch.allclose(scores, self.scores[0].detach(), rtol=1e-3, atol=1e-5, equal_nan=True):
+                return way
+        return ways[-1]
+
+    def _place(self) -> Tensor | None:
+        """Return where in the layer's flattened output each number of the maps stands; None where all are in order."""
+        emitted = self._leaf.detach()[:1]
+        numbers = torch.arange(emitted.numel(), device=emitted.device).view_as(emitted)
+        place = self._layout(numbers).flatten()
+        if not torch.equal(emitted.flatten()[place].nan_to_num(), self._layout(emitted).flatten().nan_to_num()):
+            raise ValueError(
+                f"The layout computes more than a rearrangement of what {self.layer!r} emits, so changed maps can't be "
+                "put back: take a method that does not run on from the layer, for example `gradcam`."
+            )
+        return None if torch.equal(place, numbers.flatten()) else place
 
 
 def _agree(a: Tensor, b: Tensor) -> bool:
@@ -106,7 +221,8 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
 
     Raises:
         ValueError: the layer is not in the network, did not run, or ran more than once.
-        TypeError: the layer emits something that is not a tensor.
+        TypeError: the layer emits something that is not a tensor, or is itself neither a module nor a name.
+        RuntimeError: the weights were created under inference_mode.
 
     Example:
         >>> seen = run(resnet, batch, "layer4")
@@ -115,6 +231,11 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
         torch.Size([1, 2048, 7, 7])
     """
     module, name = find(network, layer)
+    if any(tensor.is_inference() for tensor in chain(network.parameters(), network.buffers())):
+        raise RuntimeError(
+            f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient passes "
+            "through them: build the model outside `torch.inference_mode()`."
+        )
     leaves: list[Tensor] = []
     tracked: list[bool] = []
     linears: list[tuple[nn.Linear, Tensor]] = []
@@ -135,7 +256,8 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
         handles = [m.register_forward_hook(remember) for m in network.modules() if isinstance(m, nn.Linear)]
         handles.append(module.register_forward_hook(branch_off))
         try:
-            output = network(inputs.clone() if inputs.is_inference() else inputs)
+            inputs = inputs.clone() if inputs.is_inference() else inputs
+            output = network(inputs)
         finally:
             for handle in handles:
                 handle.remove()
@@ -147,7 +269,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
             "choose a layer that runs once."
         )
     head = next((linear for linear, out in linears if out is output), None)
-    return Captured(leaves[0], output, layout, name, head, tracked[0])
+    return Captured(network, module, inputs, leaves[0], output, layout, name, head, tracked[0])
 
 
 def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
@@ -155,6 +277,7 @@ def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
 
     Raises:
         ValueError: the network has no such layer; the sentence offers the nearest names.
+        TypeError: this is neither a module nor a name.
     """
     names = {name: module for name, module in network.named_modules() if name}
     if isinstance(layer, nn.Module):
@@ -165,6 +288,8 @@ def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
             f"The layer you gave ({type(layer).__name__}) is not part of this {type(network).__name__}: "
             "take it from the model that you explain, for example `model.layer4`."
         )
+    if not isinstance(layer, str):
+        raise TypeError(f"A layer is a module of the model or its dotted name, not {layer!r}.")
     if layer not in names:
         near = get_close_matches(layer, names, n=3, cutoff=0.4) or [name for name, _ in network.named_children()]
         raise ValueError(f"{type(network).__name__} has no layer {layer!r}; near it: {', '.join(near)}.")

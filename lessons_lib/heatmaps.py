@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lessons_lib import capture, targets
-from lessons_lib.capture import Captured, Layer
+from lessons_lib import blank, capture, targets
+from lessons_lib.capture import Layer
 from lessons_lib.methods import Method, gradcam
 from lessons_lib.models import Explainable, Region
 from lessons_lib.photos import Photo
@@ -175,16 +175,17 @@ def explain(
         raise ValueError(f"Say at which layer to look with `layer=…`: this {type(model.network).__name__} has {names}.")
     photos, batch, regions = _ready(pictures, model)
     aims = targets.one_each(target, len(photos), model)
-    seen = capture.run(model.network, batch, layer, model.layout)
-    rows = targets.rows(seen.output, len(photos))
-    seen.scores = torch.stack([_score(aim, row) for aim, row in zip(aims, rows, strict=True)])
-    maps = method(seen).detach().float().cpu()
+    with torch.inference_mode(False), torch.enable_grad():
+        seen = capture.run(model.network, batch, layer, model.layout)
+        rows = targets.rows(seen.output, len(photos))
+        seen.scores = torch.stack([_score(aim, row) for aim, row in zip(aims, rows, strict=True)])
+        maps = method(seen).detach().float().cpu()
     heats = [
         Heatmap(values, photo, region, aim.words(row, model), method.__name__, seen.layer)
         for values, photo, region, aim, row in zip(maps, photos, regions, aims, rows, strict=True)
     ]
     for index, heat in enumerate(heats):
-        if cause := _blank(heat, seen, index):
+        if cause := blank.cause(heat.values, seen, index):
             warnings.warn(f"The map for {heat.words!r} is blank: {cause}.", stacklevel=2)
     single = isinstance(pictures, Photo | Image.Image) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
     return heats[0] if single else heats
@@ -192,6 +193,8 @@ def explain(
 
 def _ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
     """Return what is drawn on, what the network is given, and where on the one the other lies."""
+    if len(pictures if isinstance(pictures, Tensor | list | tuple) else [pictures]) == 0:
+        raise ValueError("There is no picture to explain: give one or more.")
     if isinstance(pictures, Tensor):
         if pictures.ndim not in (3, 4):
             raise ValueError(
@@ -204,7 +207,8 @@ def _ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list
     for one in given:
         if not isinstance(one, Photo | Image.Image):
             raise TypeError(
-                f"A picture is a Photo, a PIL image or a tensor, not {one!r:.60}: open a file with `photos.open(path)`."
+                f"Give photos, PIL images or one batch tensor, not {targets.kind_of(one)}: open a file with "
+                "`photos.open(path)`, stack tensors with `torch.stack`."
             )
     if model.transform is None:
         raise ValueError(
@@ -239,22 +243,3 @@ def _score(target: Target, output: Any) -> Tensor:
             f"The target returned {targets.kind_of(score)}, not one number: pick an element, or take a sum."
         )
     return score.reshape(())
-
-
-def _blank(heat: Heatmap, seen: Captured, index: int) -> str | None:
-    """Return why a map shows nothing, or None if it shows something."""
-    if not heat.values.isfinite().all():
-        return "it holds values that are not finite; look for NaN or infinity in the input and in the weights"
-    if heat.values.max() > heat.values.min() and heat.values.max() > 0:
-        return None
-    if "gradients" in vars(seen) and not seen.gradients[index].any():
-        if 0 <= (score := float(seen.scores[index].detach())) <= 1 and min(score, 1 - score) < 1e-6:
-            return "the score is saturated at 0 or 1, where a softmax or sigmoid is flat; explain the logit instead"
-        return (
-            f"the gradient of the score is zero everywhere at {seen.layer}; choose an earlier layer or another target"
-        )
-    if (seen.activations[index].std(dim=(1, 2), correction=0) == 0).all():
-        return f"the activations at {seen.layer} are the same everywhere; choose an earlier layer"
-    return (
-        f"all values are negative before the ReLU, so everything at {seen.layer} speaks against it; see `heat.values`"
-    )

@@ -1,5 +1,6 @@
 """Which number is being explained. A target takes one picture's output and returns that number."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,6 +24,13 @@ class Target:
 
     def on(self, model: Explainable) -> "Target":
         """Return this target with the names that it uses looked up in `model`."""
+        return self
+
+    def settled(self, output: Any) -> "Target":
+        """Return this target with what it chooses by looking at a picture's output chosen once and for all.
+
+        Methods that run the network again on changed activations must go on asking for the same class.
+        """
         return self
 
     def words(self, output: Any, model: Explainable) -> str:
@@ -64,6 +72,9 @@ class ClassScore(Target):
     def on(self, model: Explainable) -> "ClassScore":
         return ClassScore(_index_of(self.category, model.categories)) if isinstance(self.category, str) else self
 
+    def settled(self, output: Any) -> "ClassScore":
+        return ClassScore(self._index(output))
+
     def words(self, output: Tensor, model: Explainable) -> str:
         index = self._index(output)
         name = model.categories[index] if model.categories else f"class {index}"
@@ -78,18 +89,17 @@ class ClassScore(Target):
             )
         if self.category is None:
             return int(output.argmax())
-        if not isinstance(self.category, int):
+        if isinstance(self.category, str):
             raise TypeError(f"The class {self.category!r} is a name: look it up first, with `target.on(model)`.")
-        if 0 <= self.category < len(output):
-            return self.category
+        index = _whole(self.category)
+        if 0 <= index < len(output):
+            return index
         if len(output) == 1:
             raise ValueError(
-                f"This model gives one logit, so there is no class {self.category}: take ClassScore(0) for the "
+                f"This model gives one logit, so there is no class {index}: take ClassScore(0) for the "
                 "positive class, or `lambda output: -output[0]` for the negative one."
             )
-        raise ValueError(
-            f"There is no class {self.category}: this model has {len(output)}, from 0 to {len(output) - 1}."
-        )
+        raise ValueError(f"There is no class {index}: this model has {len(output)}, from 0 to {len(output) - 1}.")
 
 
 def one_each(target: Any, count: int, model: Explainable) -> list[Target]:
@@ -146,6 +156,13 @@ def _as_target(given: Any) -> Target:
     raise TypeError(
         f"A target is ClassScore(…) or a function of one picture's output, not {given!r}: try ClassScore({given!r})."
     )
+
+
+def _whole(category: Any) -> int:
+    try:
+        return operator.index(category)
+    except TypeError:
+        raise TypeError(f"A class is given by its index or its name, not by {category!r}.") from None
 
 
 def _index_of(name: str, categories: tuple[str, ...]) -> int:

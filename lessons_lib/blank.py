@@ -1,0 +1,42 @@
+"""Why a map shows nothing: one cause, in words."""
+
+from torch import Tensor
+
+from lessons_lib.capture import Captured
+
+
+def cause(values: Tensor, seen: Captured, index: int) -> str | None:
+    """Return why picture `index`'s map, H×W, shows nothing, and what to do about it; None if it shows something."""
+    if not values.isfinite().all():
+        return "it holds values that are not finite; look for NaN or infinity in the input and in the weights"
+    if values.max() > values.min() and values.max() > 0:
+        return None
+    if "gradients" in vars(seen) and not seen.gradients[index].any():
+        if _saturated(seen.scores[index]):
+            return "the score is saturated, where a softmax or sigmoid is flat; explain the logit instead"
+        return (
+            f"the gradient of the score is zero everywhere at {seen.layer}; choose an earlier layer or another target"
+        )
+    if (seen.activations[index].std(dim=(1, 2), correction=0) == 0).all():
+        return f"the activations at {seen.layer} are the same everywhere; choose an earlier layer"
+    if values.max() == values.min():
+        return f"the weighted maps at {seen.layer} add up to one value everywhere; choose another layer or method"
+    return (
+        f"all values are negative before the ReLU, so everything at {seen.layer} speaks against it; see `heat.values`"
+    )
+
+
+def _saturated(score: Tensor) -> bool:
+    """Return whether a score lies at 0 or 1 and a softmax or sigmoid stands between it and the layer."""
+    if min(abs(score.item()), abs(score.item() - 1)) > 1e-6:
+        return False
+    waiting, met = [score.grad_fn], set()
+    while waiting:
+        step = waiting.pop()
+        if step is None or step in met:
+            continue
+        if "Softmax" in step.name() or "Sigmoid" in step.name():
+            return True
+        met.add(step)
+        waiting += [earlier for earlier, _ in step.next_functions]
+    return False
