@@ -218,7 +218,9 @@ class Workshop:
         """Return make's exit status, what it printed, and what Python was asked to do."""
         log = self.folder / "log"
         log.write_text("")
-        environment = os.environ | {"LOG": str(log), "STOP": str(self.folder / "stop")}
+        # `make test` sets variables that change what an inner make prints.
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        environment = outside | {"LOG": str(log), "STOP": str(self.folder / "stop")}
         command = ["make", target, f"PYTHON={python}"]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr, log.read_text().splitlines()
