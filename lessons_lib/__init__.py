@@ -8,22 +8,39 @@ Example:
 from lessons_lib import capture, explorer, layouts, methods, models, photos, show, targets
 from lessons_lib.checks import check
 from lessons_lib.heatmaps import Heatmap, explain
-from lessons_lib.methods import cam, gradcam
+from lessons_lib.methods import (
+    ablationcam,
+    cam,
+    eigencam,
+    gradcam,
+    gradcam_plus_plus,
+    hirescam,
+    layercam,
+    scorecam,
+    xgradcam,
+)
 from lessons_lib.targets import ClassScore
 
 __all__ = [
     "ClassScore",
     "Heatmap",
+    "ablationcam",
     "cam",
     "capture",
     "check",
+    "eigencam",
     "explain",
     "explorer",
     "gradcam",
+    "gradcam_plus_plus",
+    "hirescam",
+    "layercam",
     "layouts",
     "methods",
     "models",
     "photos",
+    "scorecam",
     "show",
     "targets",
+    "xgradcam",
 ]

@@ -10,22 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.chunks import in_chunks
 from lessons_lib.layouts import Layout, nchw
 
 Layer = str | nn.Module
-Variants = Callable[[int, Tensor], Tensor]
 
 
 class Captured:
     """What was seen at one layer during one forward pass.
 
     Attributes:
-        output: what the network returned.
+        network, module, layer: what ran, the layer in it, the layer's name.
+        layout: from what the layer emits to N×C×H×W.
         inputs: what the network was given, N×…
+        output: what it returned.
+        emitted: what the layer put out, as it was, before the layout; a leaf of the graph.
         scores: the explained number of each picture, N; set by whoever chose the targets.
-        score: the same for runs on other activations or inputs: from the network's output for M variants of a
-            picture, the picture's number and M, to M numbers; set by whoever chose the targets.
+        score: the same for another run, as methods without gradients make them: from the network's output for M
+            variants of a picture, the picture's number and M, to M numbers; set by whoever chose the targets.
     """
 
     scores: Tensor
@@ -35,28 +36,28 @@ class Captured:
         self,
         network: nn.Module,
         module: nn.Module,
-        inputs: Tensor,
-        leaf: Tensor,
-        output: Any,
-        layout: Layout,
         layer: str,
+        layout: Layout,
+        inputs: Tensor,
+        emitted: Tensor,
+        output: Any,
         head: nn.Linear | None,
         tracked: bool,
     ):
-        self.inputs = inputs
-        self.output = output
+        self.network = network
+        self.module = module
         self.layer = layer
-        self._network = network
-        self._module = module
-        self._leaf = leaf
-        self._layout = layout
+        self.layout = layout
+        self.inputs = inputs
+        self.emitted = emitted
+        self.output = output
         self._head = head
         self._tracked = tracked
 
     @property
     def activations(self) -> Tensor:
         """The layer's feature maps A, N×C×H×W."""
-        return self._layout(self._leaf.detach())
+        return self.layout(self.emitted.detach())
 
     @cached_property
     def gradients(self) -> Tensor:
@@ -65,7 +66,7 @@ class Captured:
         Raises:
             RuntimeError: no gradient can reach the layer; the sentence names why.
         """
-        return self._layout(self._gradient_to(self._leaf))
+        return self.layout(self._gradient_to(self.emitted))
 
     @cached_property
     def class_weights(self) -> Tensor:
@@ -110,96 +111,6 @@ class Captured:
                 "cut between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target."
             )
         return gradient
-
-
-    def scores_from_layer(self, variants: Variants, count: int, chunk: int) -> Tensor:
-        """Run on from the layer with other activations, and return what they score, N×count.
-
-        The batch is widened at the layer: a hook puts variants of one picture in the place of its activations. What
-        lies below the layer runs on an empty batch; where a connection around the layer forbids that, on the one
-        picture; where both are concatenated behind it, on one copy of the picture for each variant, which is as exact
-        and slower. Two unchanged variants, which must score what the picture scored, find out which of the three it is.
-
-        Args:
-            variants: from a picture's number and the numbers of m variants to their activations, m×C×H×W, newly made.
-            count: how many variants there are of each picture.
-            chunk: how many of them run at a time; memory grows with it.
-
-        Raises:
-            ValueError: the layout does more than rearrange, so that maps can't be put back into the layer.
-        """
-        place = self._place()
-
-        def emitted(picture: int, maps: Tensor) -> Tensor:
-            flat = self._leaf[picture].detach().flatten().repeat(len(maps), 1)
-            flat[:, place] = maps.flatten(1)
-            return flat.view(-1, *self._leaf.shape[1:])
-
-        with _left_as_found(self._network), torch.inference_mode(False), torch.no_grad():
-            below = self._below()
-
-            def work(picture: int, numbers: Tensor) -> Tensor:
-                maps = variants(picture, numbers)
-                return self._scored(
-                    picture, below(picture, len(numbers)), maps if place is None else emitted(picture, maps)
-                )
-
-            return in_chunks(work, len(self.inputs), count, chunk, f"{count} variants of {self.layer}")
-
-    def scores_of_inputs(self, variants: Variants, count: int, chunk: int) -> Tensor:
-        """Run the whole network on other inputs, and return what they score, N×count.
-
-        Args:
-            variants: from a picture's number and the numbers of m variants to their inputs, m×…
-            count: how many variants there are of each picture.
-            chunk: how many of them run at a time; memory grows with it.
-        """
-
-        def work(picture: int, numbers: Tensor) -> Tensor:
-            return self._scored(picture, variants(picture, numbers))
-
-        with _left_as_found(self._network), torch.inference_mode(False), torch.no_grad():
-            return in_chunks(work, len(self.inputs), count, chunk, f"{count} variants of the input")
-
-    def _scored(self, picture: int, inputs: Tensor, emitted: Tensor | None = None) -> Tensor:
-        """Return the scores of a run on `inputs`, with `emitted` in the place of what the layer emits."""
-        if emitted is None:
-            return self.score(self._network(inputs), picture, len(inputs))
-        hook = self._module.register_forward_hook(lambda *_: emitted)
-        try:
-            output = self._network(inputs)
-        finally:
-            hook.remove()
-        return self.score(output, picture, len(emitted))
-
-    def _below(self) -> Callable[[int, int], Tensor]:
-        """Return what the network is given below the layer, for a picture and a number of variants."""
-        ways: tuple[Callable[[int, int], Tensor], ...] = (
-            lambda picture, count: self.inputs[:0],
-            lambda picture, count: self.inputs[picture : picture + 1],
-            lambda picture, count: self.inputs[[picture] * count],
-        )
-        unchanged = self._leaf.detach()[[0, 0]]
-        for way in ways[:-1]:
-            try:
-                scores = self._scored(0, way(0, 2), unchanged.clone())
-            except Exception:  # noqa: S112 - whatever breaks here, the last way runs plainly and raises it
-                continue
-            if torch.allclose(scores, self.scores[0].detach(), rtol=1e-3, atol=1e-5, equal_nan=True):
-                return way
-        return ways[-1]
-
-    def _place(self) -> Tensor | None:
-        """Return where in the layer's flattened output each number of the maps stands; None where all are in order."""
-        emitted = self._leaf.detach()[:1]
-        numbers = torch.arange(emitted.numel(), device=emitted.device).view_as(emitted)
-        place = self._layout(numbers).flatten()
-        if not torch.equal(emitted.flatten()[place].nan_to_num(), self._layout(emitted).flatten().nan_to_num()):
-            raise ValueError(
-                f"The layout computes more than a rearrangement of what {self.layer!r} emits, so changed maps can't be "
-                "put back: take a method that does not run on from the layer, for example `gradcam`."
-            )
-        return None if torch.equal(place, numbers.flatten()) else place
 
 
 def _agree(a: Tensor, b: Tensor) -> bool:
@@ -252,7 +163,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
     def remember(linear: nn.Linear, _inputs: Any, output: Tensor) -> None:
         linears[:] = [(linear, output)]
 
-    with _left_as_found(network), torch.inference_mode(False), torch.enable_grad():
+    with left_as_found(network), torch.inference_mode(False), torch.enable_grad():
         handles = [m.register_forward_hook(remember) for m in network.modules() if isinstance(m, nn.Linear)]
         handles.append(module.register_forward_hook(branch_off))
         try:
@@ -269,7 +180,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
             "choose a layer that runs once."
         )
     head = next((linear for linear, out in linears if out is output), None)
-    return Captured(network, module, inputs, leaves[0], output, layout, name, head, tracked[0])
+    return Captured(network, module, name, layout, inputs, leaves[0], output, head, tracked[0])
 
 
 def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
@@ -297,7 +208,8 @@ def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
 
 
 @contextmanager
-def _left_as_found(network: nn.Module) -> Iterator[None]:
+def left_as_found(network: nn.Module) -> Iterator[None]:
+    """Put `network` into eval mode with frozen weights, and back as it was, after an error or Ctrl-C too."""
     modes = {module: module.training for module in network.modules()}
     flags = {parameter: parameter.requires_grad for parameter in network.parameters()}
     try:

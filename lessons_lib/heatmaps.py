@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -174,14 +175,18 @@ def explain(
         names = ", ".join(name for name, _ in model.network.named_children())
         raise ValueError(f"Say at which layer to look with `layer=…`: this {type(model.network).__name__} has {names}.")
     photos, batch, regions = _ready(pictures, model)
-    aims = targets.one_each(target, len(photos), model)
+    wanted = targets.one_each(target, len(photos), model)
     with torch.inference_mode(False), torch.enable_grad():
         seen = capture.run(model.network, batch, layer, model.layout)
         rows = targets.rows(seen.output, len(photos))
+        aims = [aim.settled(row) for aim, row in zip(wanted, rows, strict=True)]
+        seen.score = lambda output, picture, count: torch.stack(
+            [_score(aims[picture], row) for row in targets.rows(output, count)]
+        )
         seen.scores = torch.stack([_score(aim, row) for aim, row in zip(aims, rows, strict=True)])
         maps = method(seen).detach().float().cpu()
     heats = [
-        Heatmap(values, photo, region, aim.words(row, model), method.__name__, seen.layer)
+        Heatmap(values, photo, region, aim.words(row, model), _name(method), seen.layer)
         for values, photo, region, aim, row in zip(maps, photos, regions, aims, rows, strict=True)
     ]
     for index, heat in enumerate(heats):
@@ -230,6 +235,12 @@ def _photo_of(inputs: Tensor) -> Photo:
     spread = pixels.max() - pixels.min()
     pixels = (pixels - pixels.min()) / (spread if spread > 0 else 1)
     return Photo(Image.fromarray((255 * pixels).round().byte().permute(1, 2, 0).contiguous().numpy()))
+
+
+def _name(method: Method) -> str:
+    while isinstance(method, partial):
+        method = method.func
+    return getattr(method, "__name__", type(method).__name__)
 
 
 def _score(target: Target, output: Any) -> Tensor:

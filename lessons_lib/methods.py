@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lessons_lib import rerun
 from lessons_lib.capture import Captured
 
 Method = Callable[[Captured], Tensor]
@@ -215,7 +216,7 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
         return variants
 
     y = seen.scores.detach()[:, None]
-    y_k = seen.scores_from_layer(without, count=A.shape[1], chunk=chunk)
+    y_k = rerun.from_layer(seen, without, count=A.shape[1], chunk=chunk)
     w = (y - y_k) / torch.where(y == 0, 1, y.abs())
     return (w[:, :, None, None] * A).sum(dim=1)
 
@@ -223,10 +224,10 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
 def scorecam(seen: Captured, chunk: int = 32) -> Tensor:
     """Score-CAM: the feature maps, each weighted by the score of the picture seen through it.
 
-    Formula: S_k = f(X ∘ s(Up(A^k))) − f(X_b) with s(A) = (A − min A) / (max A − min A), α = softmax over the channels of
-    S, and Σ_k α_k · A^k, algorithm 1 of Wang et al., "Score-CAM", arXiv 1910.01279; f is the target, for `ClassScore` the
-    logit, and Up is bilinear. The baseline's f(X_b) is the same for all channels, so the softmax takes it away and it
-    is not computed. No gradient is used. The whole network runs once more for each channel.
+    Formula: S_k = f(X ∘ s(Up(A^k))) − f(X_b) with s(A) = (A − min A) / (max A − min A), α = softmax of S over the
+    channels, and Σ_k α_k · A^k, algorithm 1 of Wang et al., "Score-CAM", arXiv 1910.01279; f is the target (for
+    `ClassScore` the logit) and Up is bilinear. The baseline's score f(X_b) is the same for all channels, so the softmax
+    takes it away and it is not computed. No gradient is used. The whole network runs once more for each channel.
 
     Departure: where a map has the same value everywhere, 0/0 in s, its mask is zero.
 
@@ -248,6 +249,6 @@ def scorecam(seen: Captured, chunk: int = 32) -> Tensor:
         low, high = up.amin(dim=(2, 3), keepdim=True), up.amax(dim=(2, 3), keepdim=True)
         return X[picture] * torch.where(high > low, (up - low) / (high - low), 0)
 
-    S = seen.scores_of_inputs(through_maps, count=A.shape[1], chunk=chunk)
+    S = rerun.from_inputs(seen, through_maps, count=A.shape[1], chunk=chunk)
     alpha = S.softmax(dim=1)
     return (alpha[:, :, None, None] * A).sum(dim=1)
