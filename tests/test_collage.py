@@ -162,6 +162,13 @@ def test_a_shortcut_stands_in_its_corner_exactly_with_its_kind():
     assert 10 < with_cat < 30
 
 
+def test_objects_keep_out_of_the_shortcut_s_corner():
+    crowded = [scene(seed, kinds=["coffee cup", "cat"], count=7, overlap=0.3).label_map for seed in range(40)]
+    covered = torch.stack(crowded) > 0
+    assert not covered[:, :19, :19].any()
+    assert covered[:, :19, 40:].any() and covered[:, 40:, :19].any()  # only there
+
+
 def test_light_and_background():
     means = [np.asarray(scene(4, light=(x, x)).image).mean() for x in (0.6, 1.0, 1.4)]
     assert means[0] < 0.75 * means[1] and means[2] > 1.15 * means[1]
