@@ -5,7 +5,7 @@ Example:
     >>> ll.explain(ll.models.imagenet(), ll.photos.cat(), ll.ClassScore("tiger cat")).show()
 """
 
-from lessons_lib import capture, explorer, layouts, methods, models, photos, show, targets
+from lessons_lib import capture, explorer, fusing, guided, layouts, methods, models, photos, show, targets
 from lessons_lib.checks import check
 from lessons_lib.heatmaps import Heatmap, explain
 from lessons_lib.methods import (
@@ -31,8 +31,10 @@ __all__ = [
     "eigencam",
     "explain",
     "explorer",
+    "fusing",
     "gradcam",
     "gradcam_plus_plus",
+    "guided",
     "hirescam",
     "layercam",
     "layouts",

@@ -4,6 +4,8 @@ from torch import Tensor
 
 from lessons_lib.capture import Captured
 
+SATURATED = "the score is saturated, where a softmax or sigmoid is flat; explain the logit instead"
+
 
 def cause(values: Tensor, seen: Captured, index: int) -> str | None:
     """Return why picture `index`'s map, H×W, shows nothing, and what to do about it; None if it shows something."""
@@ -11,14 +13,24 @@ def cause(values: Tensor, seen: Captured, index: int) -> str | None:
         return "it holds values that are not finite; look for NaN or infinity in the input and in the weights"
     if values.max() > values.min() and values.max() > 0:
         return None
-    if "gradients" in vars(seen) and not seen.gradients[index].any():
+    gradients = seen.gradients[index] if "gradients" in vars(seen) else None
+    if gradients is not None and not gradients.any():
         if _saturated(seen.scores[index]):
-            return "the score is saturated, where a softmax or sigmoid is flat; explain the logit instead"
+            return SATURATED
         return (
             f"the gradient of the score is zero everywhere at {seen.layer}; choose an earlier layer or another target"
         )
     if (seen.activations[index].std(dim=(1, 2), correction=0) == 0).all():
         return f"the activations at {seen.layer} are the same everywhere; choose an earlier layer"
+    if gradients is None and not values.any():
+        if _saturated(seen.scores[index]):
+            return SATURATED
+        return f"the score is the same without any one map of {seen.layer}; choose another layer or another target"
+    if gradients is not None and gradients.max() <= 0 and not values.any():
+        return (
+            f"all gradients at {seen.layer} are negative before the method's own ReLU, so everything there speaks "
+            "against it; take `method=hirescam`, which has no such ReLU, and see `heat.values`"
+        )
     if values.max() == values.min():
         return f"the weighted maps at {seen.layer} add up to one value everywhere; choose another layer or method"
     return (

@@ -118,7 +118,7 @@ def explain(
     pictures: Pictured,
     target: Any = None,
     *,
-    layer: Layer | None = None,
+    layer: Layer | Sequence[Layer] | None = None,
     method: Method = gradcam,
 ) -> Heatmap: ...
 @overload
@@ -127,7 +127,7 @@ def explain(
     pictures: Sequence[Pictured],
     target: Any = None,
     *,
-    layer: Layer | None = None,
+    layer: Layer | Sequence[Layer] | None = None,
     method: Method = gradcam,
 ) -> list[Heatmap]: ...
 @overload
@@ -136,7 +136,7 @@ def explain(
     pictures: Tensor,
     target: Any = None,
     *,
-    layer: Layer | None = None,
+    layer: Layer | Sequence[Layer] | None = None,
     method: Method = gradcam,
 ) -> Any: ...
 def explain(
@@ -144,7 +144,7 @@ def explain(
     pictures: Pictured | Sequence[Pictured] | Tensor,
     target: Any = None,
     *,
-    layer: Layer | None = None,
+    layer: Layer | Sequence[Layer] | None = None,
     method: Method = gradcam,
 ) -> Any:
     """Return where `model` looks for `target`, as a `Heatmap` on each picture.
@@ -157,7 +157,8 @@ def explain(
             them, in order. Tensors must be ready for the network.
         target: what is explained, one for all pictures or a list with one each: a target from `targets` or a function
             of one picture's output; without it, each picture's top class.
-        layer: the module or its dotted name; without it, the record's own.
+        layer: the module or its dotted name; without it, the record's own. Several of them give one map, put together
+            by `fusing.fuse`; each costs a run of its own.
         method: one of `methods`, or any function from `Captured` to N×H×W.
 
     Raises:
@@ -170,6 +171,13 @@ def explain(
         >>> explain(models.imagenet(), photos.cat(), ClassScore("tiger cat")).show()
         >>> heats = explain(my_model, batch, ClassScore(281), layer=my_model.layer4[-1], method=gradcam)
     """
+    if isinstance(layer, Sequence) and not isinstance(layer, str):
+        from lessons_lib.fusing import fuse
+
+        found: list[Any] = [explain(model, pictures, target, layer=one, method=method) for one in layer]
+        if found and isinstance(found[0], list):
+            return [fuse(one) for one in zip(*found, strict=True)]
+        return fuse(found)
     model = model if isinstance(model, Explainable) else Explainable(model)
     if (layer := model.layer if layer is None else layer) is None:
         names = ", ".join(name for name, _ in model.network.named_children())
