@@ -89,7 +89,7 @@ class Scenes(Dataset[tuple[tv_tensors.Image, dict[str, torch.Tensor]]]):
 
     def __getitem__(self, index: int) -> tuple[tv_tensors.Image, dict[str, torch.Tensor]]:
         made = self.scene(index)
-        pixels = torch.from_numpy(np.array(made.image)).permute(2, 0, 1).contiguous()
+        pixels = torch.from_numpy(np.asarray(made.image).transpose(2, 0, 1).copy())
         truth = {"boxes": made.boxes, "labels": made.labels, "masks": made.masks, "label_map": made.label_map}
         return tv_tensors.Image(pixels), truth
 
