@@ -104,11 +104,14 @@ def _below(seen: Captured) -> Callable[[int, int], Tensor]:
 def _place(seen: Captured) -> Tensor | None:
     """Return where in a picture's flattened emission each number of its maps stands; None where all are in order."""
     emitted = seen.emitted.detach()[:1]
-    numbers = torch.arange(emitted.numel(), device=emitted.device).view_as(emitted)
-    place = seen.layout(numbers).flatten()
-    if not torch.equal(emitted.flatten()[place].nan_to_num(), seen.layout(emitted).flatten().nan_to_num()):
+    numbers = torch.arange(emitted.numel(), device=emitted.device, dtype=torch.float64)
+    place = seen.layout(numbers.view_as(emitted)).flatten()
+    is_position = (place >= 0) & (place < len(numbers)) & (place == place.floor())
+    if not is_position.all() or not torch.equal(
+        emitted.flatten()[place.long()].nan_to_num(), seen.layout(emitted).flatten().nan_to_num()
+    ):
         raise ValueError(
             f"The layout computes more than a rearrangement of what {seen.layer!r} emits, so changed maps can't be put "
             "back into the network: take a method that needs no second run, for example `gradcam`."
         )
-    return None if torch.equal(place, numbers.flatten()) else place
+    return None if torch.equal(place, numbers) else place.long()
