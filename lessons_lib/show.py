@@ -67,7 +67,7 @@ class Picture:
 
 def photo(photo: Photo, *, outlines: bool = False) -> Picture:
     """Draw a photo, on request with the outline of every object on it."""
-    figure, axes = _canvas(1, 1, photo)
+    figure, axes = _canvas(1, 1, photo.image.size)
     _lay(axes[0], np.asarray(photo.image))
     for item in photo.objects if outlines else ():
         axes[0].contour(item.mask, levels=[0.5], colors=["white"], linewidths=1.5)
@@ -82,7 +82,7 @@ def overlay(heat: Heatmap, *, opacity: float = 0.7) -> Picture:
         heat: what `explain` returned.
         opacity: of the heat at its peak, 0 (only the photo) to 1 (only the heat).
     """
-    figure, axes = _canvas(1, 1, heat.photo)
+    figure, axes = _canvas(1, 1, heat.photo.image.size)
     _heat(axes[0], heat, float(heat.positive.max()), opacity)
     _bar(figure, axes, Normalize(0, 1), COLOURS, "heat ÷ its peak")
     return Picture(figure, heat.describe())
@@ -103,7 +103,7 @@ def row(
     titles = _titles(titles, [heat.words for heat in heats])
     tops = [float(heat.positive.max()) for heat in heats]
     highest = max(tops) or 1.0
-    figure, axes = _canvas(1, len(heats), heats[0].photo, titled=True)
+    figure, axes = _canvas(1, len(heats), heats[0].photo.image.size, titled=True)
     said = []
     for ax, heat, title, top in zip(axes, heats, titles, tops, strict=True):
         _heat(ax, heat, highest if shared else top, opacity)
@@ -120,7 +120,8 @@ def row(
 def signed(heats: Sequence[Heatmap], titles: Sequence[str] | None = None) -> Picture:
     """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it."""
     titles = _titles(titles, [heat.words for heat in heats])
-    figure, axes = _canvas(1, len(heats), titled=True)
+    height, width = heats[0].values.shape
+    figure, axes = _canvas(1, len(heats), (width, height), titled=True)
     top = max(float(heat.values.abs().max()) for heat in heats)
     said = []
     for ax, heat, title in zip(axes, heats, titles, strict=True):
@@ -150,15 +151,15 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
     activations = activations.detach().float().cpu()
     titles = _titles(titles, [f"channel {k}" for k in range(len(activations))])
     columns = min(columns, len(activations))
-    figure, axes = _canvas(-(-len(activations) // columns), columns, inches=1.3, titled=True)
+    count, rows, cells = activations.shape
+    figure, axes = _canvas(-(-count // columns), columns, (cells, rows), inches=1.3, titled=True)
     low, high = float(activations.min()), float(activations.max())
     for ax, values, title in zip(axes, activations, titles, strict=False):
         ax.imshow(values.numpy(), cmap="viridis", vmin=low, vmax=high)
         ax.set_title(title, fontsize=8)
-    for ax in axes[len(activations) :]:
+    for ax in axes[count:]:
         ax.remove()
-    _bar(figure, axes[: len(activations)], Normalize(low, high), "viridis", "activation")
-    count, rows, cells = activations.shape
+    _bar(figure, axes[:count], Normalize(low, high), "viridis", "activation")
     strongest = int(activations.amax(dim=(1, 2)).argmax())
     r, c = divmod(int(activations[strongest].argmax()), cells)
     return Picture(
@@ -188,9 +189,10 @@ def _for_and_against(values: Tensor) -> str:
 
 
 def _canvas(
-    rows: int, columns: int, on: Photo | None = None, inches: float = 3.2, titled: bool = False
+    rows: int, columns: int, size: tuple[int, int], inches: float = 3.2, titled: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    width, height = on.image.size if on else (1, 1)
+    """Return a figure with room for `rows` × `columns` pictures of a size (width, height), and its axes in a list."""
+    width, height = size
     tall = inches * min(max(height / width, 0.4), 1.6) + (0.18 if titled else 0)
     figure = Figure(figsize=(columns * inches + 0.9, rows * tall + 0.2), layout="compressed")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
