@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lessons_lib import leaves
 from lessons_lib.layouts import Layout, nchw
 
 Layer = str | nn.Module
@@ -23,7 +24,7 @@ class Captured:
         layout: from what the layer emits to N×C×H×W.
         inputs: what the network was given, N×…
         output: what it returned.
-        emitted: what the layer put out, as it was, before the layout; a leaf of the graph.
+        emitted: what the layer put out, as it was, before the layout; each tensor in it a leaf of the graph.
         scores: the explained number of each picture, N; set by whoever chose the targets.
         score: the same for another run, as methods without gradients make them: from the network's output for M
             variants of a picture, the picture's number and M, to M numbers; set by whoever chose the targets.
@@ -39,7 +40,7 @@ class Captured:
         layer: str,
         layout: Layout,
         inputs: Tensor,
-        emitted: Tensor,
+        emitted: leaves.Emitted,
         output: Any,
         head: nn.Linear | None,
         tracked: bool,
@@ -57,7 +58,7 @@ class Captured:
     @property
     def activations(self) -> Tensor:
         """The layer's feature maps A, N×C×H×W."""
-        return self.layout(self.emitted.detach())
+        return self.layout(leaves.like(self.emitted, [leaf.detach() for leaf in leaves.tensors(self.emitted)]))
 
     @cached_property
     def gradients(self) -> Tensor:
@@ -66,7 +67,8 @@ class Captured:
         Raises:
             RuntimeError: no gradient can reach the layer; the sentence names why.
         """
-        return self.layout(self._gradient_to(self.emitted))
+        found = self._gradients_to(leaves.tensors(self.emitted))
+        return self.layout(leaves.like(self.emitted, found))
 
     @cached_property
     def class_weights(self) -> Tensor:
@@ -89,28 +91,30 @@ class Captured:
                 f"CAM needs a network that goes from layer {self.layer!r} through global average pooling and "
                 "one linear layer to the logits, and this one does not: take `gradcam`, which needs no special ending."
             )
-        share = self._gradient_to(self.output)
+        (share,) = self._gradients_to([self.output])
         if not _agree((share * self.output).sum(dim=1), self.scores):
             raise ValueError(
                 "CAM explains a logit, or a weighted sum of logits, and this target is neither: take `method=gradcam`."
             )
         return (share @ self._head.weight).detach()
 
-    def _gradient_to(self, wanted: Tensor) -> Tensor:
+    def _gradients_to(self, wanted: list[Tensor]) -> list[Tensor]:
         if not self._tracked:
             raise RuntimeError(
                 f"The forward pass ran under no_grad or inference_mode when it came to layer {self.layer!r}, so "
                 "there is no gradient: remove the `torch.no_grad()` inside the model's forward."
             )
-        gradient = None
-        if self.scores.requires_grad and wanted.requires_grad:
-            (gradient,) = torch.autograd.grad(self.scores.sum(), wanted, retain_graph=True, allow_unused=True)
-        if gradient is None:
+        tracked = [one for one in wanted if one.requires_grad]
+        found: dict[int, Tensor] = {}
+        if self.scores.requires_grad and tracked:
+            gradients = torch.autograd.grad(self.scores.sum(), tracked, retain_graph=True, allow_unused=True)
+            found = {id(one): g for one, g in zip(tracked, gradients, strict=True) if g is not None}
+        if not found:
             raise RuntimeError(
                 f"The score does not depend on layer {self.layer!r}: the layer lies on another branch, or the graph is "
                 "cut between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target."
             )
-        return gradient
+        return [found[id(one)] if id(one) in found else torch.zeros_like(one) for one in wanted]
 
 
 def _agree(a: Tensor, b: Tensor) -> bool:
@@ -134,7 +138,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
 
     Raises:
         ValueError: the layer is not in the network, did not run, or ran more than once.
-        TypeError: the layer emits something that is not a tensor, or is itself neither a module nor a name.
+        TypeError: the layer emits no tensor, dict, list or tuple of tensors, or is itself neither a module nor a name.
         RuntimeError: the weights were created under inference_mode.
 
     Example:
@@ -149,18 +153,18 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
             f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient passes "
             "through them: build the model outside `torch.inference_mode()`."
         )
-    leaves: list[Tensor] = []
+    kept: list[leaves.Emitted] = []
     tracked: list[bool] = []
     linears: list[tuple[nn.Linear, Tensor]] = []
 
-    def branch_off(_module: nn.Module, _inputs: Any, emitted: Any) -> Tensor:
-        if not isinstance(emitted, Tensor):
+    def branch_off(_module: nn.Module, _inputs: Any, emitted: Any) -> leaves.Emitted:
+        if not (found := leaves.tensors(emitted)):
             raise TypeError(f"Layer {name!r} emits a {type(emitted).__name__}, not a tensor: choose a layer inside it.")
-        leaf = emitted.detach().requires_grad_(emitted.is_floating_point())
-        leaves.append(leaf)
+        own = [one.detach().requires_grad_(one.is_floating_point()) for one in found]
+        kept.append(leaves.like(emitted, own))
         tracked.append(torch.is_grad_enabled())
         # A copy goes on, so that an in-place ReLU behind the layer neither fails on the leaf nor changes it.
-        return leaf.clone()
+        return leaves.like(emitted, [leaf.clone() for leaf in own])
 
     def remember(linear: nn.Linear, _inputs: Any, output: Tensor) -> None:
         linears[:] = [(linear, output)]
@@ -174,15 +178,15 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
         finally:
             for handle in handles:
                 handle.remove()
-    if not leaves:
+    if not kept:
         raise ValueError(f"Layer {name!r} did not run in this forward pass: choose one that does.")
-    if len(leaves) > 1:
+    if len(kept) > 1:
         raise ValueError(
-            f"Layer {name!r} ran {len(leaves)} times in one forward pass, so there is no one map: "
+            f"Layer {name!r} ran {len(kept)} times in one forward pass, so there is no one map: "
             "choose a layer that runs once."
         )
     head = next((linear for linear, out in linears if out is output), None)
-    return Captured(network, module, name, layout, inputs, leaves[0], output, head, tracked[0])
+    return Captured(network, module, name, layout, inputs, kept[0], output, head, tracked[0])
 
 
 def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
