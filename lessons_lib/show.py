@@ -46,6 +46,10 @@ class Picture:
         caption = [line for one in together.splitlines() for line in textwrap.wrap(one, width)]
         figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
         figure.supxlabel("\n".join(caption), fontsize=9)
+        # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
+        for _ in range(2):
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
     def png(self) -> bytes:
         """Return the picture as a PNG file's bytes, the same for the same figure."""

@@ -1,0 +1,282 @@
+"""Every picture speaks, and what it says and shows comes from the map."""
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+import lessons_lib as ll
+from lessons_lib import explorer, show
+from lessons_lib.heatmaps import Heatmap
+from lessons_lib.photos import Outlined, Photo
+
+LIBRARY = Path(show.__file__).parent
+GREY = (90, 120, 150)
+
+
+def photo(width: int = 90, height: int = 60) -> Photo:
+    """One colour, with an object "dog" on the left quarter."""
+    mask = np.zeros((height, width), bool)
+    mask[:, : width // 4] = True
+    return Photo(Image.new("RGB", (width, height), GREY), (Outlined("dog", mask),), title="field")
+
+
+def heat(values: Any, *, region: Any = None, words: str = "dog 0.70", on: Photo | None = None) -> Heatmap:
+    on = on or photo()
+    return Heatmap(torch.tensor(values), on, region or (0.0, 0.0, *map(float, on.image.size)), words, "method", "layer")
+
+
+LEFT, RIGHT = [[4.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, -8.0, 2.0]]
+PICTURES = {
+    "photo": lambda: show.photo(photo()),
+    "outlined photo": lambda: show.photo(photo(), outlines=True),
+    "overlay": lambda: show.overlay(heat(LEFT)),
+    "row": lambda: show.row([heat(LEFT), heat(RIGHT)]),
+    "row, own scales": lambda: show.row([heat(LEFT), heat(RIGHT)], ["one", "two"], shared=False),
+    "signed": lambda: show.signed([heat(LEFT), heat(RIGHT)]),
+    "maps": lambda: show.maps(torch.tensor([LEFT, RIGHT, LEFT]), columns=2),
+}
+
+
+def pixels(picture: show.Picture) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(picture.png())).convert("RGB"))
+
+
+def panel(picture: show.Picture, number: int = 0) -> np.ndarray:
+    """The pixels inside one of a picture's axes, without their border."""
+    drawn = pixels(picture)
+    box = picture.figure.axes[number].get_window_extent()
+    return drawn[len(drawn) - int(box.y1) + 2 : len(drawn) - int(box.y0) - 2, int(box.x0) + 2 : int(box.x1) - 2]
+
+
+def layers(picture: show.Picture, number: int = 0) -> list[Any]:
+    return picture.figure.axes[number].images
+
+
+@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+def test_the_words_are_in_every_place_where_somebody_may_look(draw):
+    picture = draw()
+    data, metadata = picture._repr_mimebundle_()
+    stored = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert picture.words and not picture.words.startswith("<")
+    assert data["text/plain"] == metadata["image/png"]["alt"] == stored.text["Description"] == repr(picture)
+    caption = picture.figure.get_supxlabel()
+    assert re.sub(r"\s+", " ", caption) == re.sub(r"\s+", " ", picture.words)
+
+
+@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+def test_nothing_is_cut_off_and_nothing_lies_on_the_caption(draw):
+    picture = draw()
+    drawn = pixels(picture)
+    assert (drawn[[0, -1]] == 255).all() and (drawn[:, [0, -1]] == 255).all()  # a white edge on every side
+    figure = picture.figure
+    caption = figure._supxlabel.get_window_extent()
+    assert caption.y0 >= 0 and caption.x0 >= 0 and caption.x1 <= drawn.shape[1]
+    for ax in figure.axes:
+        box = ax.get_tightbbox()
+        assert box.y0 >= caption.y1 - 1 and box.y1 <= drawn.shape[0] + 1
+        assert box.x0 >= -1 and box.x1 <= drawn.shape[1] + 1
+    band = drawn[len(drawn) - int(caption.y1) : len(drawn) - int(caption.y0)]
+    assert (band < 100).any()  # ink
+
+
+@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+def test_two_renders_are_the_same_bytes(draw):
+    once = draw()
+    assert once.png() == once.png() == draw().png()
+
+
+def test_no_line_of_a_caption_ends_inside_a_size_or_a_share():
+    for width in range(12, 20):
+        picture = show.overlay(heat(LEFT, words="d" * width))
+        assert not re.search(r"(×|\d)\n(×|%|\d)|\n%", picture.figure.get_supxlabel())
+
+
+def test_words_of_an_overlay_come_from_the_map():
+    assert show.overlay(heat(LEFT)).words == (
+        "dog 0.70 · peak at row 1, column 1 of 2 × 3 · 71 % of the heat on the dog"
+    )
+    assert show.overlay(heat(RIGHT)).words == "dog 0.70 · peak at row 2, column 3 of 2 × 3 · 0 % of the heat on the dog"
+    assert "no heat" in show.overlay(heat([[-1.0, -2.0]])).words
+
+
+def test_words_of_a_photo_come_from_its_outlines():
+    assert show.photo(photo()).words == "field · 90 × 60 pixels · known outline: dog"
+    assert show.photo(photo(), outlines=True).words.endswith("· share of the picture: dog 24 %")
+    bare = Photo(Image.new("RGB", (90, 60), GREY), title="mine")
+    assert show.photo(bare, outlines=True).words == "mine · 90 × 60 pixels"
+
+
+def test_words_of_a_row_tell_the_strength_that_its_scale_shows():
+    one, two = show.row([heat(LEFT, words="dog 1"), heat(RIGHT, words="cat 1")]).words.splitlines()
+    assert one.endswith("on the dog") and two.endswith("on the dog · its peak is 50 % of the highest")
+    own = show.row([heat(LEFT, words="dog 1"), heat(RIGHT, words="cat 1")], ["A", "B"], shared=False).words
+    assert "highest" not in own and own.splitlines()[1].startswith("B: cat 1 · peak at row 2, column 3")
+
+
+def test_words_of_signed_values_tell_both_sides():
+    words = show.signed([heat([[3.0, 0.0], [-1.0, 0.0]]), heat([[0.0, 0.0]])], ["A", "B"]).words
+    assert words.splitlines() == [
+        "A: 75 % of the total speaks for it, most at row 1, column 1 · "
+        "25 % of the total speaks against it, most at row 2, column 1 · values from -1 to 3",
+        "B: 0 % of the total speaks for it · 0 % of the total speaks against it · values from 0 to 0",
+    ]
+
+
+def test_words_of_maps_tell_range_and_strongest():
+    A = torch.zeros(3, 2, 3)
+    A[1, 1, 2], A[2, 0, 0] = 7, -1.5
+    assert show.maps(A).words == "3 maps of 2 × 3 from -1.5 to 7.0 · strongest: channel 1, at row 2, column 3"
+    assert show.maps(A, ["a", "b", "c"]).words.endswith("strongest: b, at row 2, column 3")
+
+
+def test_an_overlay_is_normalised_to_its_own_peak_and_a_row_to_the_highest():
+    def opacities(picture, number=0):
+        return layers(picture, number)[1].get_array()[..., 3] / 255
+
+    weak = [[0.001, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    assert opacities(show.overlay(heat(weak), opacity=0.6)).max() == pytest.approx(0.6, abs=0.01)
+    shared = show.row([heat(LEFT), heat(RIGHT)], opacity=1.0)
+    assert opacities(shared, 0).max() == pytest.approx(1, abs=0.01)
+    assert opacities(shared, 1).max() == pytest.approx(0.5**0.5, abs=0.01)  # 2 of 4, drawn with the root of it
+    assert shared.figure.axes[-1].get_ylim() == (0, 4) and shared.figure.axes[-1].get_ylabel() == "heat"
+    own = show.row([heat(LEFT), heat(RIGHT)], opacity=1.0, shared=False)
+    assert opacities(own, 1).max() == pytest.approx(1, abs=0.01)
+    assert own.figure.axes[-1].get_ylim() == (0, 1) and own.figure.axes[-1].get_ylabel() == "heat ÷ its peak"
+
+
+def test_signed_values_share_one_symmetric_scale():
+    picture = show.signed([heat(LEFT), heat(RIGHT)])
+    assert [layers(picture, n)[0].get_clim() for n in (0, 1)] == [(-8, 8), (-8, 8)]
+    np.testing.assert_array_equal(layers(picture, 1)[0].get_array(), RIGHT)
+    assert panel(picture)[5, 5, 0] > panel(picture)[5, 5, 2]  # for: red
+    blue = panel(picture, 1)
+    assert blue[-9, blue.shape[1] // 2, 2] > blue[-9, blue.shape[1] // 2, 0]  # against: blue
+    assert picture.figure.axes[-1].get_ylim() == (-8, 8)
+
+
+def test_maps_share_one_scale_and_lie_upright():
+    A = torch.stack([torch.tensor(LEFT), torch.tensor(RIGHT)])
+    picture = show.maps(A)
+    assert [layers(picture, n)[0].get_clim() for n in (0, 1)] == [(-8, 4), (-8, 4)]
+    assert picture.figure.axes[-1].get_ylim() == (-8, 4)
+    first = panel(picture).astype(int)
+    assert first[3, 3].sum() > first[-3, -3].sum() + 100  # row 1, column 1 is the bright one: upper left
+    assert len(show.maps(A[:1]).figure.axes) == 2  # no empty panels, one bar
+
+
+def test_the_photo_has_no_heat_outside_the_region():
+    # The network saw the middle third only, and everything in it is hot.
+    picture = show.overlay(heat([[1.0, 1.0], [1.0, 1.0]], region=(30.0, 0.0, 60.0, 60.0)), opacity=1.0)
+    drawn = panel(picture).astype(int)
+    width = drawn.shape[1]
+    left, middle, right = (
+        drawn[:, : width * 3 // 10],
+        drawn[:, width * 4 // 10 : width * 6 // 10],
+        drawn[:, -width // 4 :],
+    )
+    assert np.abs(left - GREY).max() <= 1 and np.abs(right - GREY).max() <= 1
+    assert np.abs(middle - GREY).min(axis=(0, 1)).max() > 50
+
+
+def test_the_frame_of_what_the_network_saw_is_drawn_only_where_it_is_smaller_than_the_photo():
+    assert not show.overlay(heat(LEFT)).figure.axes[0].patches
+    (frame,) = show.overlay(heat(LEFT, region=(30.0, 0.0, 60.0, 60.0))).figure.axes[0].patches
+    assert frame.get_bbox().bounds == (29.5, -0.5, 30, 60)
+
+
+def test_rows_and_columns_are_not_swapped_on_a_tall_photo():
+    picture = show.overlay(heat([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]], on=photo(40, 60)), opacity=1.0)
+    changed = np.abs(panel(picture).astype(int) - GREY).sum(axis=2) > 60
+    rows, columns = np.nonzero(changed)
+    assert rows.max() < 0.55 * len(changed) and columns.max() < 0.8 * changed.shape[1]
+
+
+def test_opacity():
+    assert (np.abs(panel(show.overlay(heat(LEFT), opacity=0.0)).astype(int) - GREY) <= 1).all()
+    with pytest.raises(ValueError, match=r"opacity lies between 0 and 1, and 1\.5 does not"):
+        show.overlay(heat(LEFT), opacity=1.5)
+
+
+def test_an_outline_is_drawn_along_the_object_and_only_on_request():
+    plain, outlined = panel(show.photo(photo())), panel(show.photo(photo(), outlines=True))
+    assert np.abs(plain.astype(int) - GREY).max() <= 1
+    columns = np.nonzero((outlined > 200).all(axis=2).mean(axis=0) > 0.9)[0] / outlined.shape[1]
+    assert len(columns) and np.abs(columns - 22 / 90).max() < 0.03
+
+
+def test_a_very_large_photo_is_drawn_where_it_lies():
+    large = photo(2400, 1600)
+    region = (800.0, 0.0, 1600.0, 1600.0)
+    drawn = panel(show.overlay(heat([[1.0]], region=region, on=large), opacity=1.0)).astype(int)
+    hot = np.nonzero(np.abs(drawn - GREY).sum(axis=2)[len(drawn) // 2] > 100)[0] / drawn.shape[1]
+    assert abs(hot.min() - 1 / 3) < 0.02 and abs(hot.max() - 2 / 3) < 0.02
+
+
+def test_no_rainbow_colours():
+    for path in LIBRARY.rglob("*.py"):
+        assert not re.search(r"[\"'](jet|turbo|rainbow|hsv|gist_rainbow)[\"']", path.read_text(encoding="utf-8")), path
+    for name in ("signed", "maps"):
+        assert layers(PICTURES[name]())[0].get_cmap().name in ("viridis", "RdBu_r")
+    from matplotlib import colormaps
+
+    brightness = [np.dot(to_rgb(c), (0.2126, 0.7152, 0.0722)) for c in colormaps[show.COLOURS](np.linspace(0, 1, 64))]
+    assert (np.diff(brightness) > 0).all()  # stronger is brighter, also for who sees no colours
+
+
+def test_wrong_input_gets_one_sentence():
+    with pytest.raises(ValueError, match="1 titles for 2 maps: give one for each, or none"):
+        show.row([heat(LEFT), heat(RIGHT)], ["only one"])
+    with pytest.raises(ValueError, match="1 titles for 2 maps"):
+        show.maps(torch.zeros(2, 3, 3), ["only one"])
+    with pytest.raises(ValueError, match="There is nothing to draw"):
+        show.row([])
+    with pytest.raises(ValueError, match="There is nothing to draw"):
+        show.signed([])
+    with pytest.raises(ValueError, match=r"K × H × W, and this is a tensor of shape 1 × 8 × 7 × 7: take one picture's"):
+        show.maps(torch.zeros(1, 8, 7, 7))
+
+
+def test_save_writes_the_same_bytes(tmp_path):
+    picture = show.overlay(heat(LEFT))
+    picture.save(tmp_path / "where.png")
+    assert (tmp_path / "where.png").read_bytes() == picture.png()
+
+
+def test_a_slider_redraws_picture_and_words():
+    A = torch.eye(3)[:, None]  # map k has its peak in column k + 1
+    varied = ll.explorer.vary(lambda k: show.maps(A[k : k + 1]), k=(0, 2, 1))
+    slider, view = varied.widget.children
+    assert (slider.description, slider.value) == ("k", 1) and repr(varied).endswith("column 2")
+    first = view.value
+    assert f'alt="{varied.picture.words}"' in first
+    slider.value = 2
+    assert repr(varied).endswith("column 3") and view.value != first
+    png = base64.b64decode(re.search(r"base64,([^\"]+)", view.value)[1])
+    assert Image.open(io.BytesIO(png)).text["Description"] == varied.picture.words
+
+
+def test_controls_stand_over_a_picture_that_needs_no_widgets():
+    varied = explorer.vary(lambda name: show.overlay(heat(LEFT, words=name)), name=["a <b>", "c"])
+    data, metadata = varied._repr_mimebundle_()
+    assert data["text/plain"] == metadata["image/png"]["alt"] == varied.picture.words
+    assert base64.b64decode(data["image/png"]) == varied.picture.png()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert 'alt="a &lt;b&gt; ·' in varied.widget.children[1].value
+
+
+def test_an_error_while_drawing_is_not_swallowed():
+    def draw(k):
+        raise RuntimeError("no such layer")
+
+    with pytest.raises(RuntimeError, match="no such layer"):
+        explorer.vary(draw, k=(0, 2, 1))
+    with pytest.raises(ValueError, match=r"None makes no control for 'k': give \(lowest, highest, step\)"):
+        explorer.vary(lambda k: show.photo(photo()), k=None)
