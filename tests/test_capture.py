@@ -437,6 +437,16 @@ def test_nothing_below_the_layer_is_recorded() -> None:
     assert [leaf.shape for leaf in leaves] == [torch.Size([2, 4, 4, 6])]
 
 
+def test_a_run_under_no_grad_still_records_what_follows_the_layer() -> None:
+    network = made(Small)
+    with torch.no_grad():
+        seen = capture.run(network, BATCH, "features")
+    seen.scores = seen.output[:, 1]
+    torch.testing.assert_close(
+        seen.gradients, (network.head.weight[1] / 24).detach().reshape(1, 4, 1, 1).expand(2, 4, 4, 6)
+    )
+
+
 def test_gradients_are_computed_only_when_asked_for() -> None:
     seen = capture.run(made(Small), BATCH, "features")
     seen.scores = seen.output[:, 0]
