@@ -35,7 +35,12 @@ class Varied:
         self._redraw()
 
     def _redraw(self, _change: Any = None) -> None:
-        self.picture = self._draw(**{name: control.value for name, control in self._controls.items()})
+        try:
+            self.picture = self._draw(**{name: control.value for name, control in self._controls.items()})
+        except Exception as error:
+            # When a control was moved, Jupyter puts what is raised into a log that nobody has open.
+            self._view.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
+            raise
         png = base64.b64encode(self.picture.png()).decode()
         self._view.value = f'<img alt="{html.escape(self.picture.words)}" src="data:image/png;base64,{png}">'
 

@@ -274,9 +274,17 @@ def test_controls_stand_over_a_picture_that_needs_no_widgets():
 
 def test_an_error_while_drawing_is_not_swallowed():
     def draw(k):
-        raise RuntimeError("no such layer")
+        if k == 2:
+            raise RuntimeError("no such <layer>")
+        return show.photo(photo())
 
-    with pytest.raises(RuntimeError, match="no such layer"):
-        explorer.vary(draw, k=(0, 2, 1))
+    with pytest.raises(RuntimeError, match="no such <layer>"):
+        explorer.vary(draw, k=[2, 1])
+    slider, view = explorer.vary(draw, k=(0, 2, 1)).widget.children
+    with pytest.raises(RuntimeError, match="no such <layer>"):
+        slider.value = 2
+    assert view.value == "<pre>RuntimeError: no such &lt;layer&gt;</pre>"
+    slider.value = 0
+    assert "<img" in view.value
     with pytest.raises(ValueError, match=r"None makes no control for 'k': give \(lowest, highest, step\)"):
         explorer.vary(lambda k: show.photo(photo()), k=None)
