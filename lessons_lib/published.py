@@ -1,0 +1,105 @@
+"""Torchvision's own networks with their published weights: the full-size twins of the embedded models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.models import Weights, get_model_builder, get_model_weights
+
+from lessons_lib import layouts
+from lessons_lib.records import Explainable, Preprocess
+
+
+@dataclass(frozen=True)
+class _Published:
+    """A network of torchvision's: its name there, the default layer and layout, and what its numbers are."""
+
+    builder: str
+    layer: str
+    layout: layouts.Layout
+    probability: Callable[[Tensor], Tensor] | None
+
+
+_SHARES = partial(torch.softmax, dim=-1)
+_NETWORKS = {
+    "resnet50": _Published("resnet50", "layer4", layouts.nchw, _SHARES),
+    "fasterrcnn": _Published("fasterrcnn_resnet50_fpn_v2", "backbone.body.layer4", layouts.nchw, None),
+    "deeplabv3": _Published("deeplabv3_resnet50", "backbone.layer4", layouts.nchw, partial(torch.softmax, dim=0)),
+    "vit_b_16": _Published("vit_b_16", "encoder.layers.encoder_layer_11.ln_1", layouts.tokens, _SHARES),
+    "swin_t": _Published("swin_t", "features.7", layouts.nhwc, _SHARES),
+}
+
+
+def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
+    """Return a network of torchvision's at full size, as a record like those of the embedded models.
+
+    The weights are downloaded once (98 to 350 MB) and then kept in torch's cache. They are loaded without pickle's
+    powers, and the download is checked against the SHA-256 in its file name.
+
+    Args:
+        name: "resnet50", "vit_b_16" or "swin_t" (1,000 ImageNet classes), "fasterrcnn" (COCO; torchvision's
+            `fasterrcnn_resnet50_fpn_v2`, the better of its two) or "deeplabv3" (`deeplabv3_resnet50`, VOC classes).
+        weights: the name of one of torchvision's sets of weights for this network; None leaves them at random.
+
+    Raises:
+        ValueError: the network or the set of weights has another name.
+        ConnectionError: the weights are not in the cache and can't be downloaded.
+        RuntimeError: the download is damaged.
+
+    Example:
+        >>> explain(full_size("vit_b_16"), photos.cat(), ClassScore("tabby")).describe()
+    """
+    if name not in _NETWORKS:
+        raise ValueError(f"There is no full-size network {name!r}; {_near(name, list(_NETWORKS))}.")
+    chosen = _NETWORKS[name]
+    sets = get_model_weights(chosen.builder)
+    if weights is not None and weights not in sets.__members__:
+        raise ValueError(f"{name} has no weights {weights!r}; {_near(weights, list(sets.__members__))}.")
+    entry = sets[weights or "DEFAULT"]
+    sizes: dict[str, Any] = {"num_classes": len(entry.meta["categories"])}
+    if name in ("fasterrcnn", "deeplabv3"):
+        sizes["weights_backbone"] = None  # the published weights hold the backbone's too
+    if name == "deeplabv3":
+        sizes["aux_loss"] = True
+    network = get_model_builder(chosen.builder)(weights=None, **sizes)
+    if weights is not None:
+        network.load_state_dict(_downloaded(entry))
+    return Explainable(
+        network=network.eval(),
+        layer=chosen.layer,
+        transform=_preprocess(entry),
+        categories=tuple(entry.meta["categories"]),
+        layout=chosen.layout,
+        probability=chosen.probability,
+    )
+
+
+def _downloaded(entry: Weights) -> dict[str, Tensor]:
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+    try:
+        return torch.hub.load_state_dict_from_url(entry.url, map_location="cpu", check_hash=True, weights_only=True)
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(
+            f"The weights {entry} can't be downloaded from {entry.url} ({error}): connect this machine to the network, "
+            f"or copy the file to {file} from one that is; the embedded models need no download."
+        ) from None
+
+
+def _preprocess(entry: Weights) -> Preprocess:
+    """Return torchvision's own preset for these weights; its detectors take pixels in [0, 1] of any size."""
+    preset = entry.transforms()
+    if not hasattr(preset, "mean"):
+        return Preprocess(800, 800, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    crop = preset.crop_size[0] if hasattr(preset, "crop_size") else None
+    return Preprocess(preset.resize_size[0], crop, tuple(preset.mean), tuple(preset.std), preset.interpolation)
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"near it: {', '.join(near)}" if near else f"there are {', '.join(known)}"
