@@ -19,12 +19,20 @@ from lessons_lib.methods import (
     scorecam,
     xgradcam,
 )
-from lessons_lib.targets import ClassScore
+from lessons_lib.targets import ClassScore, Difference
+from lessons_lib.targets_boxes import BoxEdge, BoxScore, boxes
+from lessons_lib.targets_pixels import PixelScore, RegionScore
 
 __all__ = [
+    "BoxEdge",
+    "BoxScore",
     "ClassScore",
+    "Difference",
     "Heatmap",
+    "PixelScore",
+    "RegionScore",
     "ablationcam",
+    "boxes",
     "cam",
     "capture",
     "check",

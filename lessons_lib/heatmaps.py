@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
@@ -12,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lessons_lib import blank, capture, targets
+from lessons_lib import blank, capture, frames, targets
 from lessons_lib.capture import Layer
 from lessons_lib.methods import Method, gradcam
 from lessons_lib.models import Explainable, Region
@@ -156,7 +158,8 @@ def explain(
         pictures: a photo or a C×H×W tensor gives one `Heatmap`; a list of photos or an N×C×H×W batch gives a list of
             them, in order. Tensors must be ready for the network.
         target: what is explained, one for all pictures or a list with one each: a target from `targets` or a function
-            of one picture's output; without it, each picture's top class.
+            of one picture's output; without it, each picture's top class. One picture with a list of targets gives a
+            list of maps, one for each, from one forward pass.
         layer: the module or its dotted name; without it, the record's own. Several of them give one map, put together
             by `fusing.fuse`; each costs a run of its own.
         method: one of `methods`, or any function from `Captured` to N×H×W.
@@ -183,25 +186,27 @@ def explain(
         names = ", ".join(name for name, _ in model.network.named_children())
         raise ValueError(f"Say at which layer to look with `layer=…`: this {type(model.network).__name__} has {names}.")
     photos, batch, regions = _ready(pictures, model)
-    wanted = targets.one_each(target, len(photos), model)
-    with torch.inference_mode(False), torch.enable_grad():
-        seen = capture.run(model.network, batch, layer, model.layout)
-        rows = targets.rows(seen.output, len(photos))
-        aims = [aim.settled(row) for aim, row in zip(wanted, rows, strict=True)]
-        seen.score = lambda output, picture, count: torch.stack(
-            [_score(aims[picture], row) for row in targets.rows(output, count)]
-        )
-        seen.scores = torch.stack([_score(aim, row) for aim, row in zip(aims, rows, strict=True)])
-        maps = method(seen).detach().float().cpu()
-    heats = [
-        Heatmap(values, photo, region, aim.words(row, model), _name(method), seen.layer)
-        for values, photo, region, aim, row in zip(maps, photos, regions, aims, rows, strict=True)
-    ]
-    for index, heat in enumerate(heats):
-        if cause := blank.cause(heat.values, seen, index):
-            warnings.warn(f"The map for {heat.words!r} is blank: {cause}.", stacklevel=2)
     single = isinstance(pictures, Photo | Image.Image) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
-    return heats[0] if single else heats
+    several = single and isinstance(target, list | tuple)
+    wanted = targets.one_each(target, len(target) if several else len(photos), model)
+    heats = []
+    with torch.inference_mode(False), torch.enable_grad(), ExitStack() as states:
+        for aim in wanted:
+            states.enter_context(aim.prepared(model.network))
+        once = capture.run(model.network, batch, layer, model.layout)
+        rows = targets.rows(once.output, len(photos))
+        for group in [[aim] for aim in wanted] if several else [wanted]:
+            seen = copy(once)
+            aims = [aim.settled(row) for aim, row in zip(group, rows, strict=True)]
+            seen.score = partial(_scores, aims)
+            seen.scores = torch.stack([_score(aim, row) for aim, row in zip(aims, rows, strict=True)])
+            maps = method(seen).detach().float().cpu()
+            for index, (values, aim, row) in enumerate(zip(maps, aims, rows, strict=True)):
+                words = aim.words(row, model)
+                heats.append(Heatmap(values, photos[index], regions[index], words, _name(method), seen.layer))
+                if cause := blank.cause(values, seen, index):
+                    warnings.warn(f"The map for {words!r} is blank: {cause}.", stacklevel=2)
+    return heats[0] if single and not several else heats
 
 
 def _ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
@@ -215,7 +220,8 @@ def _ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list
             )
         batch = pictures if pictures.ndim == 4 else pictures[None]
         height, width = batch.shape[2:]
-        return [_photo_of(one) for one in batch], batch, [(0.0, 0.0, float(width), float(height))] * len(batch)
+        region = frames.padded(model.network, batch, (0.0, 0.0, float(width), float(height)))
+        return [_photo_of(one) for one in batch], batch, [region] * len(batch)
     given = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
     for one in given:
         if not isinstance(one, Photo | Image.Image):
@@ -233,7 +239,9 @@ def _ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list
     if len({one.shape for one in inputs}) > 1:
         raise ValueError("These photos have different sizes and this model does not crop: explain them one by one.")
     device = next((p.device for p in model.network.parameters()), torch.device("cpu"))
-    return photos, torch.stack(inputs).to(device), [model.transform.region(*photo.image.size) for photo in photos]
+    batch = torch.stack(inputs).to(device)
+    regions = [frames.padded(model.network, batch, model.transform.region(*photo.image.size)) for photo in photos]
+    return photos, batch, regions
 
 
 def _photo_of(inputs: Tensor) -> Photo:
@@ -249,6 +257,11 @@ def _name(method: Method) -> str:
     while isinstance(method, partial):
         method = method.func
     return getattr(method, "__name__", type(method).__name__)
+
+
+def _scores(aims: list[Target], output: Any, picture: int, count: int) -> Tensor:
+    """Return what the network's output for `count` variants of a picture scores."""
+    return torch.stack([_score(aims[picture], row) for row in targets.rows(output, count)])
 
 
 def _score(target: Target, output: Any) -> Tensor:

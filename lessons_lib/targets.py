@@ -2,11 +2,12 @@
 
 import operator
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lessons_lib.models import Explainable
 
@@ -25,6 +26,10 @@ class Target:
     def on(self, model: Explainable) -> "Target":
         """Return this target with the names that it uses looked up in `model`."""
         return self
+
+    def prepared(self, network: nn.Module) -> AbstractContextManager[Any]:
+        """Return the state in which `network` runs while this target is asked for; it ends as it began."""
+        return nullcontext()
 
     def settled(self, output: Any) -> "Target":
         """Return this target with what it chooses by looking at a picture's output chosen once and for all.
@@ -70,16 +75,15 @@ class ClassScore(Target):
         return output[self._index(output)]
 
     def on(self, model: Explainable) -> "ClassScore":
-        return ClassScore(_index_of(self.category, model.categories)) if isinstance(self.category, str) else self
+        return ClassScore(index_of(self.category, model)) if isinstance(self.category, str) else self
 
     def settled(self, output: Any) -> "ClassScore":
         return ClassScore(self._index(output))
 
     def words(self, output: Tensor, model: Explainable) -> str:
         index = self._index(output)
-        name = model.categories[index] if model.categories else f"class {index}"
         shown = model.probability(output) if model.probability else output
-        return f"{name} {shown[index].item():.2f}"
+        return f"{name_of(index, model)} {shown[index].item():.2f}"
 
     def _index(self, output: Any) -> int:
         if not isinstance(output, Tensor) or output.ndim != 1:
@@ -102,6 +106,40 @@ class ClassScore(Target):
         raise ValueError(f"There is no class {index}: this model has {len(output)}, from 0 to {len(output) - 1}.")
 
 
+@dataclass(frozen=True)
+class Difference(Target):
+    """One number less another: what speaks for the first rather than for the second.
+
+    Args:
+        first, second: targets, or functions of one picture's output.
+
+    Example:
+        >>> explain(model, photo, Difference(ClassScore("tabby"), ClassScore("tiger cat")))
+    """
+
+    first: Any
+    second: Any
+
+    def __call__(self, output: Any) -> Tensor:
+        first, second = map(_as_target, (self.first, self.second))
+        return first(output) - second(output)
+
+    def on(self, model: Explainable) -> "Difference":
+        return Difference(_as_target(self.first).on(model), _as_target(self.second).on(model))
+
+    def prepared(self, network: nn.Module) -> AbstractContextManager[Any]:
+        both = ExitStack()
+        for one in (self.first, self.second):
+            both.enter_context(_as_target(one).prepared(network))
+        return both
+
+    def settled(self, output: Any) -> "Difference":
+        return Difference(_as_target(self.first).settled(output), _as_target(self.second).settled(output))
+
+    def words(self, output: Any, model: Explainable) -> str:
+        return " − ".join(_as_target(one).words(output, model) for one in (self.first, self.second))
+
+
 def one_each(target: Any, count: int, model: Explainable) -> list[Target]:
     """Return one target for each of `count` pictures, from one for all, from one each, or from none (the top class).
 
@@ -110,6 +148,8 @@ def one_each(target: Any, count: int, model: Explainable) -> list[Target]:
         TypeError: something given as a target can't be one.
     """
     given = list(target) if isinstance(target, list | tuple) else [target] * count
+    if not given:
+        raise ValueError("The list of targets is empty: give one or more, or none at all for the top class.")
     if len(given) != count:
         raise ValueError(f"{len(given)} targets for {count} pictures: give one target for all, or one for each.")
     return [_as_target(one).on(model) for one in given]
@@ -146,6 +186,37 @@ def kind_of(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def index_of(category: int | str, model: Explainable) -> int:
+    """Return the index of a class that is given by its index or by its name.
+
+    Raises:
+        ValueError: the model has no such name, or more than one; the nearest names are offered.
+        TypeError: it is neither an index nor a name.
+    """
+    if not isinstance(category, str):
+        return _whole(category)
+    if not model.categories:
+        raise ValueError(
+            f"This model's classes have no names, so {category!r} can't be found: give the class by its index."
+        )
+    found = [index for index, name in enumerate(model.categories) if name == category]
+    if not found:
+        near = get_close_matches(category, model.categories, n=3, cutoff=0.4)
+        raise ValueError(
+            f"There is no class {category!r}; {'near it: ' + ', '.join(near) if near else 'see model.categories'}."
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"Several classes are called {category!r}: give one of the indices {', '.join(map(str, found))}."
+        )
+    return found[0]
+
+
+def name_of(index: int, model: Explainable) -> str:
+    """Return the name of a class, or "class 7" where the model's classes have no names."""
+    return model.categories[index] if index < len(model.categories) else f"class {index}"
+
+
 def _as_target(given: Any) -> Target:
     if given is None:
         return ClassScore()
@@ -163,19 +234,3 @@ def _whole(category: Any) -> int:
         return operator.index(category)
     except TypeError:
         raise TypeError(f"A class is given by its index or its name, not by {category!r}.") from None
-
-
-def _index_of(name: str, categories: tuple[str, ...]) -> int:
-    if not categories:
-        raise ValueError(
-            f"This model's classes have no names, so {name!r} can't be found: give the class by its index."
-        )
-    found = [index for index, category in enumerate(categories) if category == name]
-    if not found:
-        near = get_close_matches(name, categories, n=3, cutoff=0.4)
-        raise ValueError(
-            f"There is no class {name!r}; {'near it: ' + ', '.join(near) if near else 'see model.categories'}."
-        )
-    if len(found) > 1:
-        raise ValueError(f"Several classes are called {name!r}: give one of the indices {', '.join(map(str, found))}.")
-    return found[0]
