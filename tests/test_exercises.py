@@ -1,4 +1,4 @@
-"""Every exercise: right answers pass in all their forms, every known mistake is named, every lesson holds its solution."""
+"""Every exercise: right answers pass in every form, known mistakes are named, every lesson holds its solution."""
 
 import json
 import pkgutil
