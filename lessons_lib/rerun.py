@@ -26,7 +26,7 @@ def from_layer(seen: Captured, variants: Variants, count: int, chunk: int) -> Te
     The batch is widened at the layer: a hook puts variants of one picture in the place of its activations. What lies
     below the layer runs on an empty batch; where a connection around the layer forbids that, on the one picture; where
     the two can't be mixed, as in a detector, on one copy of the picture for each variant: modules that were done before
-    the layer began give again what they gave, and if even that is not the same, all of it runs, which is slower and as
+    the layer was give again what they gave, and if even that is not the same, all of it runs, which is slower and as
     exact. Which of the four it is, two unchanged variants find out: they must score what the picture scored.
 
     Args:
@@ -138,7 +138,7 @@ def _replayed(seen: Captured) -> Way:
 
 
 def _done_before(seen: Captured, picture: int) -> dict[nn.Module, leaves.Emitted]:
-    """Return what modules gave for one picture that ran once and before the layer began, the outermost only."""
+    """Return what modules gave for one picture that ran once, up to the layer itself, the outermost only."""
     runs: Counter[nn.Module] = Counter()
     given: dict[nn.Module, leaves.Emitted] = {}
 
@@ -147,7 +147,8 @@ def _done_before(seen: Captured, picture: int) -> dict[nn.Module, leaves.Emitted
 
     def ends(module: nn.Module, _inputs: Any, output: Any) -> None:
         tensors = leaves.tensors(output)
-        if not runs[seen.module] and tensors and all(one.ndim and len(one) == 1 for one in tensors):
+        before = not runs[seen.module] or module is seen.module
+        if before and tensors and all(one.ndim and len(one) == 1 for one in tensors):
             given[module] = leaves.like(output, [one.detach().clone() for one in tensors])
 
     handles = [m.register_forward_pre_hook(begins) for m in seen.network.modules()]

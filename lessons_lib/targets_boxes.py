@@ -46,21 +46,29 @@ def boxes(model: Explainable, photo: Photo, threshold: float = 0.5) -> list[Box]
     Example:
         >>> boxes(models.detector(), collage.scene(3))
     """
-    if model.transform is None:
-        raise ValueError("This model comes without preprocessing, so it can't take a photo: give it a `transform`.")
-    inputs = model.transform(photo.image)
-    device = next((p.device for p in model.network.parameters()), torch.device("cpu"))
-    with left_as_found(model.network), torch.no_grad():
-        (found,) = model.network(inputs[None].to(device))
-    _held(found)
-    left, top, right, bottom = model.transform.region(*photo.image.size)
-    scale = torch.tensor([(right - left) / inputs.shape[2], (bottom - top) / inputs.shape[1]] * 2)
-    placed = (found["boxes"].cpu() * scale + torch.tensor([left, top, left, top])).tolist()
+    found, scale, corner = _run(model, photo)
+    placed = (found["boxes"].cpu() * scale + corner).tolist()
     return [
         Box(name_of(int(label), model), float(score), (edges[0], edges[1], edges[2], edges[3]))
         for edges, label, score in zip(placed, found["labels"], found["scores"], strict=True)
         if score > threshold
     ]
+
+
+def runner_up(model: Explainable, photo: Photo, number: int = 0) -> str | None:
+    """Return the class that a detector would have chosen for a box in second place; None where it offers no other.
+
+    Each other class is judged by its box that overlaps this one most, as `BoxScore(number, category)` does.
+
+    Example:
+        >>> runner_up(models.detector(), collage.scene(3))
+    """
+    with every_score(model.network):
+        found, _, _ = _run(model, photo)
+    own, edges = found["labels"][number], _edges(found["boxes"][number])
+    rows = {int(label): _nearest(found, edges, int(label), least=0.0)[0] for label in found["labels"].unique()}
+    scores = {label: float(found["scores"][row]) for label, row in rows.items() if row is not None and label != own}
+    return name_of(max(scores, key=lambda label: scores[label]), model) if scores else None
 
 
 @contextmanager
@@ -257,7 +265,9 @@ def _nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLA
     boxes = output["boxes"].detach()
     if not len(boxes):
         return None, 0.0
-    overlaps = box_iou(boxes, boxes.new_tensor([edges]))[:, 0]
+    wanted = boxes.new_tensor([edges])
+    overlaps = box_iou(boxes, wanted)[:, 0].nan_to_num()
+    overlaps[(boxes == wanted).all(dim=1)] = 1  # also where a box has no area and there is nothing to divide by
     if label is not None:
         overlaps = overlaps * (output["labels"] == label)
     row = int(overlaps.argmax())
@@ -268,6 +278,20 @@ def _nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLA
 def _edges(box: Tensor) -> Edges:
     left, top, right, bottom = box.tolist()
     return left, top, right, bottom
+
+
+def _run(model: Explainable, photo: Photo) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Return what a detector gives for a photo, and the scale and corner that lay its boxes on the photo."""
+    if model.transform is None:
+        raise ValueError("This model comes without preprocessing, so it can't take a photo: give it a `transform`.")
+    inputs = model.transform(photo.image)
+    device = next((p.device for p in model.network.parameters()), torch.device("cpu"))
+    with left_as_found(model.network), torch.no_grad():
+        (found,) = model.network(inputs[None].to(device))
+    _held(found)
+    left, top, right, bottom = model.transform.region(*photo.image.size)
+    scale = torch.tensor([(right - left) / inputs.shape[2], (bottom - top) / inputs.shape[1]] * 2)
+    return found, scale, torch.tensor([left, top, left, top])
 
 
 def _held(output: Any) -> None:
