@@ -20,6 +20,7 @@ from torch import Tensor
 from lessons_lib import targets
 from lessons_lib.heatmaps import Heatmap
 from lessons_lib.photos import Photo
+from lessons_lib.targets_boxes import Box
 
 COLOURS = "inferno"
 
@@ -69,31 +70,40 @@ class Picture:
         return data, {"image/png": {"alt": self.words}}
 
 
-def photo(photo: Photo, *, outlines: bool = False) -> Picture:
-    """Draw a photo, on request with the outline of every object on it."""
+def photo(photo: Photo, *, outlines: bool = False, boxes: Sequence[Box] = ()) -> Picture:
+    """Draw a photo, on request with the outline of every object on it, or with boxes."""
     figure, axes = _canvas(1, 1, photo.image.size)
     _lay(axes[0], np.asarray(photo.image))
     for item in photo.objects if outlines else ():
         axes[0].contour(item.mask, levels=[0.5], colors=["white"], linewidths=1.5)
+    _frame(axes[0], boxes)
     sizes = ", ".join(f"{item.name} {100 * item.mask.mean():.0f} %" for item in photo.objects if outlines)
-    return Picture(figure, photo.describe() + (f" · share of the picture: {sizes}" if sizes else ""))
+    words = photo.describe() + (f" · share of the picture: {sizes}" if sizes else "")
+    return Picture(figure, "\n".join([words, *(f"box {number}: {box}" for number, box in enumerate(boxes))]))
 
 
-def overlay(heat: Heatmap, *, opacity: float = 0.7) -> Picture:
+def overlay(heat: Heatmap, *, opacity: float = 0.7, boxes: Sequence[Box] = ()) -> Picture:
     """Draw a heatmap over its photo, with a colour bar from nothing to the map's own peak.
 
     Args:
         heat: what `explain` returned.
         opacity: of the heat at its peak, 0 (only the photo) to 1 (only the heat).
+        boxes: drawn over it, with their names.
     """
     figure, axes = _canvas(1, 1, heat.photo.image.size)
     _heat(axes[0], heat, float(heat.positive.max()), opacity)
+    _frame(axes[0], boxes)
     _bar(figure, axes, Normalize(0, 1), COLOURS, "heat ÷ its peak")
     return Picture(figure, heat.describe())
 
 
 def row(
-    heats: Sequence[Heatmap], titles: Sequence[str] | None = None, *, shared: bool = True, opacity: float = 0.7
+    heats: Sequence[Heatmap],
+    titles: Sequence[str] | None = None,
+    *,
+    shared: bool = True,
+    opacity: float = 0.7,
+    boxes: Sequence[Box] = (),
 ) -> Picture:
     """Draw heatmaps side by side, with one colour bar.
 
@@ -103,6 +113,7 @@ def row(
         shared: one scale for all, so that strengths can be compared: for maps in the same units, of one method and one
             model. Without it each map is drawn from nothing to its own peak: for maps in different units.
         opacity: of the heat at the highest peak, 0 to 1.
+        boxes: drawn over each map, with their names.
     """
     titles = _titles(titles, [heat.words for heat in heats])
     tops = [float(heat.positive.max()) for heat in heats]
@@ -111,6 +122,7 @@ def row(
     said = []
     for ax, heat, title, top in zip(axes, heats, titles, tops, strict=True):
         _heat(ax, heat, highest if shared else top, opacity)
+        _frame(ax, boxes)
         ax.set_title(title, fontsize=10)
         words = heat.describe()
         words = words if words.startswith(title) else f"{title}: {words}"
@@ -212,6 +224,21 @@ def _lay(ax: Axes, pixels: np.ndarray) -> None:
     ax.imshow(pixels[k // 2 :: k, k // 2 :: k], extent=(-0.5, width - 0.5, height - 0.5, -0.5))
 
 
+def _frame(ax: Axes, boxes: Sequence[Box]) -> None:
+    for box in boxes:
+        left, top, right, bottom = box.edges
+        ax.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec="cyan", lw=1.2))
+        ax.text(
+            left + 2,
+            top + 2,
+            box.name,
+            va="top",
+            fontsize=7,
+            color="black",
+            bbox={"fc": "cyan", "ec": "none", "pad": 1},
+        )
+
+
 def _heat(ax: Axes, heat: Heatmap, top: float, opacity: float) -> None:
     if not 0 <= opacity <= 1:
         raise ValueError(f"An opacity lies between 0 and 1, and {opacity} does not.")
@@ -222,6 +249,7 @@ def _heat(ax: Axes, heat: Heatmap, top: float, opacity: float) -> None:
     _lay(ax, colours)
     width, height = heat.photo.image.size
     left, upper, right, lower = heat.region
+    right, lower = min(right, width), min(lower, height)  # a margin that a detector adds is no part of the photo
     if (left, upper, right, lower) != (0, 0, width, height):
         ax.add_patch(
             Rectangle((left - 0.5, upper - 0.5), right - left, lower - upper, fill=False, ec="white", ls=":", lw=1)
