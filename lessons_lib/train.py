@@ -15,7 +15,19 @@ from torch import nn
 
 from lessons_lib import cards, models, networks, scores, weights
 from lessons_lib.collage import KINDS, Scene
-from lessons_lib.fitting import Batch, Loss, box_loss, drawn, fit, label_loss, new_scenes, region_loss, rendered
+from lessons_lib.fitting import (
+    Batch,
+    Loss,
+    PatchLoss,
+    box_loss,
+    drawn,
+    fit,
+    label_loss,
+    new_scenes,
+    region_loss,
+    rendered,
+    token_loss,
+)
 
 
 @dataclass(frozen=True)
@@ -25,14 +37,14 @@ class Recipe:
     Args:
         build: the network at random, on EfficientNet-Lite0 where it has a frozen part.
         batches: from seed and steps to batches without end.
-        loss: from network, pixels and truth to one number.
+        loss: from nothing to a function of network, pixels and truth that gives one number.
         steps, rate: how often and how far AdamW steps; the rate rises and falls once (one-cycle).
         words: what the card says of the scenes.
     """
 
     build: Callable[[], nn.Module]
     batches: Callable[[int, int], Iterable[Batch]]
-    loss: Loss
+    loss: Callable[[], Loss]
     steps: int
     rate: float
     words: str
@@ -51,7 +63,10 @@ def make(name: str, device: str = "cpu", seed: int = 0, steps: int | None = None
     try:
         torch.manual_seed(seed)
         network = recipe.build().to(device).to(memory_format=torch.channels_last)
-        fit(network, recipe.batches(seed, steps), recipe.loss, steps, recipe.rate)
+        loss = recipe.loss()
+        if isinstance(loss, torch.nn.Module):
+            loss.to(device)
+        fit(network, recipe.batches(seed, steps), loss, steps, recipe.rate)
     finally:
         torch.use_deterministic_algorithms(before)
     return network
@@ -132,7 +147,7 @@ RECIPES = {
     "detector": Recipe(
         build=lambda: networks.detector(models.imagenet().network, 1 + len(KINDS)),
         batches=_new(8),
-        loss=box_loss,
+        loss=lambda: box_loss,
         steps=450,
         rate=2e-3,
         words="8 new scenes a step",
@@ -140,31 +155,31 @@ RECIPES = {
     "segmenter": Recipe(
         build=lambda: networks.segmenter(models.imagenet().network, 1 + len(KINDS)),
         batches=_new(8, mean=0.5, std=0.5),
-        loss=region_loss,
+        loss=lambda: region_loss,
         steps=450,
         rate=2e-3,
         words="8 new scenes a step",
     ),
     "vit": Recipe(
         build=lambda: networks.vit(len(KINDS)),
-        batches=_kept(8000, 32),
-        loss=label_loss,
-        steps=1600,
+        batches=_kept(6000, 32),
+        loss=lambda: token_loss,
+        steps=1000,
         rate=1e-3,
-        words="32 of 8,000 scenes a step, mirrored and shifted by up to 8 pixels at random",
+        words="32 of 6,000 scenes a step, mirrored and shifted at random; labels, and each patch's share of each kind",
     ),
     "swin": Recipe(
         build=lambda: networks.swin(len(KINDS)),
-        batches=_kept(8000, 32),
-        loss=label_loss,
-        steps=1000,
+        batches=_kept(6000, 32),
+        loss=lambda: PatchLoss("norm", 192),
+        steps=1200,
         rate=1e-3,
-        words="32 of 8,000 scenes a step, mirrored and shifted by up to 8 pixels at random",
+        words="32 of 6,000 scenes a step, mirrored and shifted at random; labels, and each patch's share of each kind",
     ),
     "flat_cnn": Recipe(
         build=lambda: networks.flat_cnn(len(KINDS)),
         batches=_kept(3000, 64),
-        loss=label_loss,
+        loss=lambda: label_loss,
         steps=400,
         rate=2e-3,
         words="64 of 3,000 scenes a step, mirrored and shifted by up to 8 pixels at random",
