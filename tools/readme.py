@@ -1,0 +1,36 @@
+"""Draw the picture that opens the README, and put its words beside it: python tools/readme.py"""
+
+from pathlib import Path
+
+import lessons_lib as ll
+from lessons_lib import collage
+
+ROOT = Path(__file__).parent.parent
+PICTURE = Path("docs", "two_questions.png")
+BEGIN, END = "<!-- picture:begin -->", "<!-- picture:end -->"
+
+
+def picture() -> ll.show.Picture:
+    """Return two heatmaps of one scene: what speaks for a cat, and what for an espresso."""
+    scene = collage.scene(5, kinds=["cat", "coffee cup"], count=2, area=(0.14, 0.24), size=448)
+    model = ll.models.imagenet()
+    return ll.show.row([ll.explain(model, scene, ll.ClassScore(name)) for name in ("Egyptian cat", "espresso")])
+
+
+def block(words: str) -> str:
+    """Return what stands in the README for a picture of these words."""
+    return f"{BEGIN}\n![{'; '.join(words.splitlines())}]({PICTURE.as_posix()})\n{END}"
+
+
+def main() -> None:
+    """Write picture and README."""
+    drawn = picture()
+    (ROOT / PICTURE).parent.mkdir(exist_ok=True)
+    drawn.save(ROOT / PICTURE)
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    readme.write_text(before + block(drawn.words) + rest.split(END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
