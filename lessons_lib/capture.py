@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import torch
@@ -148,7 +147,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
         torch.Size([1, 2048, 7, 7])
     """
     module, name = find(network, layer)
-    if any(tensor.is_inference() for tensor in chain(network.parameters(), network.buffers())):
+    if any(parameter.is_inference() for parameter in network.parameters()):
         raise RuntimeError(
             f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient passes "
             "through them: build the model outside `torch.inference_mode()`."
@@ -216,15 +215,16 @@ def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
 @contextmanager
 def left_as_found(network: nn.Module) -> Iterator[None]:
     """Put `network` into eval mode with frozen weights, and back as it was, after an error or Ctrl-C too."""
-    modes = {module: module.training for module in network.modules()}
-    flags = {parameter: parameter.requires_grad for parameter in network.parameters()}
+    training = [module for module in network.modules() if module.training]
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
-        network.eval()
-        for parameter in flags:
+        if training:
+            network.eval()
+        for parameter in learning:
             parameter.requires_grad_(False)
         yield
     finally:
-        for parameter, flag in flags.items():
-            parameter.requires_grad_(flag)
-        for module, mode in modes.items():
-            module.training = mode
+        for parameter in learning:
+            parameter.requires_grad_(True)
+        for module in training:
+            module.training = True
