@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks lock
+.PHONY: help lab test check notebooks bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -38,6 +38,9 @@ check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatt
 
 notebooks: $(INSTALLED) ## run every notebook from a clean kernel and store its outputs
 	@$(RUN) tools/execute.py
+
+bench: $(INSTALLED) ## time Grad-CAM beside the peers and write the table into README.md (some minutes)
+	@$(RUN) -m benchmarks.gradcam
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml, keeping the versions that still fit
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
