@@ -1,7 +1,7 @@
 """Getting activations and gradients out of a running network, and leaving the network as it was found."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
@@ -195,6 +195,9 @@ def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
         ValueError: the network has no such layer; the sentence offers the nearest names.
         TypeError: this is neither a module nor a name.
     """
+    if isinstance(layer, str) and layer:
+        with suppress(AttributeError):
+            return network.get_submodule(layer), layer
     names = {name: module for name, module in network.named_modules() if name}
     if isinstance(layer, nn.Module):
         for name, module in names.items():
@@ -206,10 +209,8 @@ def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
         )
     if not isinstance(layer, str):
         raise TypeError(f"A layer is a module of the model or its dotted name, not {layer!r}.")
-    if layer not in names:
-        near = get_close_matches(layer, names, n=3, cutoff=0.4) or [name for name, _ in network.named_children()]
-        raise ValueError(f"{type(network).__name__} has no layer {layer!r}; near it: {', '.join(near)}.")
-    return names[layer], layer
+    near = get_close_matches(layer, names, n=3, cutoff=0.4) or [name for name, _ in network.named_children()]
+    raise ValueError(f"{type(network).__name__} has no layer {layer!r}; near it: {', '.join(near)}.")
 
 
 @contextmanager

@@ -248,9 +248,10 @@ def _photo_of(inputs: Tensor) -> Photo:
     """Return a network's input as something to draw on: its range stretched to black and white."""
     pixels = inputs.detach().float().cpu()
     pixels = pixels if len(pixels) == 3 else pixels.mean(dim=0).expand(3, -1, -1)
-    spread = pixels.max() - pixels.min()
-    pixels = (pixels - pixels.min()) / (spread if spread > 0 else 1)
-    return Photo(Image.fromarray((255 * pixels).round().byte().permute(1, 2, 0).contiguous().numpy()))
+    low, high = pixels.aminmax()
+    # In one piece of memory: a small network runs so fast that copies would show beside it.
+    pixels = (pixels - low).div_(high - low if high > low else 1).mul_(255).round_()
+    return Photo(Image.fromarray(pixels.byte().permute(1, 2, 0).contiguous().numpy()))
 
 
 def _name(method: Method) -> str:
