@@ -1,5 +1,6 @@
 """Long work in pieces, so that memory is bounded and the wait is known."""
 
+import os
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
@@ -36,6 +37,8 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
     if seconds > PATIENCE:
         from tqdm.auto import tqdm
 
-        rest = tqdm(rest, desc=f"{what}, about {seconds:.0f} s", total=len(jobs), initial=1, unit="chunk")
+        silent = bool(os.environ.get("TQDM_DISABLE"))  # in a notebook, tqdm does not look there by itself
+        title = f"{what}, about {seconds:.0f} s"
+        rest = tqdm(rest, desc=title, total=len(jobs), initial=1, unit="chunk", disable=silent)
     done.extend(work(*job) for job in rest)
     return torch.cat(done).view(pictures, count)
