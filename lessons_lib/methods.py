@@ -221,7 +221,7 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
     return (w[:, :, None, None] * A).sum(dim=1)
 
 
-def scorecam(seen: Captured, chunk: int = 32) -> Tensor:
+def scorecam(seen: Captured, chunk: int = 16) -> Tensor:
     """Score-CAM: the feature maps, each weighted by the score of the picture seen through it.
 
     Formula: S_k = f(X ∘ s(Up(A^k))) − f(X_b) with s(A) = (A − min A) / (max A − min A), α = softmax of S over the
