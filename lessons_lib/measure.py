@@ -175,7 +175,8 @@ def _matched(model: Explainable, scene: Scene) -> dict[int, int]:
 def _quiet(model: Explainable, scene: Scene, aims: list[Any], method: Method) -> list[Heatmap]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The map for")  # a blank map counts as one without heat
-        return explain(model, scene, aims, method=method) if aims else []
+        heats: Heatmap | list[Heatmap] = explain(model, scene, aims, method=method) if aims else []
+    return heats if isinstance(heats, list) else [heats]
 
 
 def _on(heat: Heatmap, scene: Scene, index: int) -> dict[str, float]:

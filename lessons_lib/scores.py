@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torchvision.ops import box_iou
 from lessons_lib import models
 from lessons_lib.collage import KINDS, Scene, Scenes
 from lessons_lib.heatmaps import explain
-from lessons_lib.methods import Method, layercam
+from lessons_lib.methods import Method, gradcam, layercam
 from lessons_lib.models import Explainable
 from lessons_lib.targets import ClassScore
 
@@ -116,7 +117,7 @@ Scorer = Callable[[Explainable, Sequence[Scene]], list[Figure]]
 SCORED: dict[str, tuple[Callable[[], Explainable], tuple[Scorer, ...]]] = {
     "detector": (models.detector, (boxes,)),
     "flat_cnn": (models.flat_cnn, (labels,)),
-    "vit": (models.vit, (labels, peaks)),
+    "vit": (models.vit, (labels, partial(peaks, method=gradcam))),
     "segmenter": (models.segmenter, (regions,)),
     "swin": (models.swin, (labels, peaks)),
 }

@@ -1,5 +1,6 @@
 """One map for each box: on its own object, in its own place, found again when the network runs again."""
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -353,7 +354,8 @@ def test_the_measured_table_holds_on_a_few_of_its_scenes(scenes: str, table: dic
         for figure in ("own", "other", "box swapped", "class swapped"):
             assert row[figure] == pytest.approx(kept[method][figure], abs=0.13), (method, figure)
     best = table[scenes]["hirescam"]
-    assert best["peak"] >= 0.85
+    promised = kept["hirescam"]["peak"]
+    assert best["peak"] >= promised - 2 * math.sqrt(promised * (1 - promised) / best["maps"])  # two standard errors
     assert best["own"] >= 0.55
     assert best["box swapped"] > 0.8
     assert table[scenes]["eigencam"]["box swapped"] == table[scenes]["eigencam"]["class swapped"] == 0

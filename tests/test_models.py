@@ -47,8 +47,8 @@ def test_a_classifier_explains_a_scene_on_its_grid(name: str, grid: tuple[int, i
     heat = explain(model, scene, ClassScore("rocket"))
     assert heat.values.shape == grid
     assert heat.region == (0, 0, 224, 224)
-    assert heat.words == "rocket 1.00"
-    assert explain(model, scene, ClassScore("motorcycle")).words == "motorcycle 0.00"
+    assert float(heat.words.removeprefix("rocket ")) > 0.9
+    assert float(explain(model, scene, ClassScore("motorcycle")).words.removeprefix("motorcycle ")) < 0.1
 
 
 def test_swin_explains_a_scene_on_the_grid_of_its_layer(scene: Scene) -> None:
@@ -56,7 +56,7 @@ def test_swin_explains_a_scene_on_the_grid_of_its_layer(scene: Scene) -> None:
     heat = explain(model, scene, ClassScore("rocket"))
     seen = capture.run(model.network, model.transform(scene.image)[None], model.layer, model.layout)  # type: ignore[misc, arg-type]
     assert heat.values.shape == seen.activations.shape[2:]
-    assert heat.words == "rocket 1.00"
+    assert float(heat.words.removeprefix("rocket ")) > 0.9
 
 
 def test_the_detector_names_the_objects_of_a_scene(detector: models.Explainable, scene: Scene) -> None:

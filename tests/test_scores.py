@@ -42,14 +42,17 @@ class Answers(nn.Module):
 
 def broken_promises(name: str, figures: Sequence[Figure]) -> list[str]:
     """Return each figure of the card that is more than two standard errors above what was measured now."""
-    measured = {figure.name: figure for figure in figures}
     promised = cards.read(name)
-    assert [promise.name for promise in promised] == list(measured)
     return [
-        f"{name}: the card promises {promise.name} {promise.value}, measured {measured[promise.name].value:.4f}"
-        for promise in promised
-        if promise.value - measured[promise.name].value > 2 * math.hypot(promise.error, measured[promise.name].error)
+        f"{name}: the card promises {promise.name} {promise.value:.4f}, measured {figure.value:.4f}"
+        for promise, figure in zip(promised, figures, strict=True)
+        if promise.name != figure.name or promise.value > most(promise, figure)
     ]
+
+
+def most(promise: cards.Promise, figure: Figure) -> float:
+    """Return the most that a card may promise, from what was measured on fewer scenes: two standard errors above it."""
+    return figure.value + 2 * math.hypot(promise.error, figure.error)
 
 
 @pytest.mark.parametrize("name", scores.SCORED)
@@ -60,14 +63,13 @@ def test_every_card_is_kept_by_its_model_and_a_better_one_would_not_be(
     assert broken_promises(name, figures) == []
 
     card = tmp_path / f"{name}.md"
-    for promise in cards.read(name):
-        monkeypatch.undo()
-        text = stored(name).with_suffix(".md").read_text(encoding="utf-8")
-        better = f"{promise.value + 0.05:.4f}"
+    text, promised = stored(name).with_suffix(".md").read_text(encoding="utf-8"), cards.read(name)
+    monkeypatch.setattr(weights, "data", lambda *parts: tmp_path / parts[-1])
+    for promise, figure in zip(promised, figures, strict=True):
+        better = f"{most(promise, figure) + 1e-4:.4f}"
         card.write_text(text.replace(f"| {promise.name} | {promise.value:.4f} |", f"| {promise.name} | {better} |"))
-        monkeypatch.setattr(weights, "data", lambda *parts: tmp_path / parts[-1])
         (broken,) = broken_promises(name, figures)
-        assert f"{promise.name} {float(better)}" in broken
+        assert broken.startswith(f"{name}: the card promises {promise.name} {better}, measured")
 
 
 @pytest.mark.parametrize(
@@ -77,9 +79,7 @@ def test_every_card_is_kept_by_its_model_and_a_better_one_would_not_be(
         ("detector", "precision", 0.98),
         ("segmenter", "mean IoU", 0.85),
         ("vit", "scenes right", 0.95),
-        ("vit", "peak on object", 0.85),
         ("swin", "scenes right", 0.95),
-        ("swin", "peak on object", 0.85),
         ("flat_cnn", "labels right", 0.90),
     ],
 )
