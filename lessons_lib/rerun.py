@@ -78,7 +78,11 @@ def from_inputs(seen: Captured, variants: Variants, count: int, chunk: int) -> T
     """
 
     def scored(picture: int, numbers: Tensor) -> Tensor:
-        return seen.score(seen.network(variants(picture, numbers)), picture, len(numbers))
+        inputs = variants(picture, numbers)
+        if inputs.ndim == 4:
+            # Convolutions on a CPU run a quarter faster with the channels last in memory.
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return seen.score(seen.network(inputs), picture, len(numbers))
 
     with left_as_found(seen.network), torch.no_grad():
         return in_chunks(scored, len(seen.inputs), count, chunk, f"{count} variants of the input")
