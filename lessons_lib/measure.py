@@ -1,33 +1,25 @@
-"""Maps of boxes and of regions measured against the truth of collages: the tables of lessons 07 and 08.
+"""Maps measured against the truth of collages: the tables of lessons 07 to 10.
 
 python -m lessons_lib.measure boxes         measures on 200 held-out scenes and writes data/measured/boxes.json
-python -m lessons_lib.measure regions       the same for segmentation
+python -m lessons_lib.measure regions       the same for segmentation; and so for vit and swin, layer by layer
 """
 
 import argparse
 import json
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from statistics import mean
-from typing import Any
 
 import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from lessons_lib import methods, models
+from lessons_lib import models, sweeps
 from lessons_lib.collage import Scene, Scenes
-from lessons_lib.heatmaps import Heatmap, explain
-from lessons_lib.methods import Method
+from lessons_lib.metrics import COMPARED, Table, averaged, centre_of_peak, moved, on_truth, quiet, union
 from lessons_lib.models import Explainable
 from lessons_lib.resources import data
 from lessons_lib.targets_boxes import BoxScore, boxes, runner_up
 from lessons_lib.targets_pixels import PixelScore, RegionScore
 
-Table = dict[str, dict[str, float]]
-"""A figure for each row and column; rows are methods."""
-
-METHODS: tuple[Method, ...] = (methods.gradcam, methods.hirescam, methods.layercam, methods.eigencam)
 THREE_OBJECTS = Scenes(100, seed=3_000_000, count=3)
 TWO_COPIES = Scenes(100, seed=3_100_000, count=2, copies=True)
 ANY = Scenes(200, seed=3_200_000)
@@ -46,23 +38,24 @@ def box_maps(model: Explainable, scenes: Iterable[Scene]) -> Table:
     Example:
         >>> box_maps(models.detector(), [TWO_COPIES.scene(0)])["hirescam"]["own"]
     """
-    found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in METHODS}
+    found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
     for scene in scenes:
         matched = _matched(model, scene)
         numbers = list(matched)
         second = [runner_up(model, scene, number) for number in numbers]
         aims = [*map(BoxScore, numbers), *(BoxScore(n, c) for n, c in zip(numbers, second, strict=True) if c)]
-        for method in METHODS:
-            heats = dict(zip(map(str, aims), _quiet(model, scene, aims, method), strict=True))
+        for method in COMPARED:
+            heats = dict(zip(map(str, aims), quiet(model, scene, aims, method), strict=True))
             for number, other, kind in zip(numbers, numbers[1:] + numbers[:1], second, strict=True):
                 heat, index = heats[str(BoxScore(number))], matched[number]
-                row = _on(heat, scene, index)
+                masks = [item.mask for item in scene.objects]
+                row = on_truth(heat, masks[index], union(masks, masks[0]) & ~masks[index])
                 if other != number:
-                    row["box swapped"] = _moved(heat, heats[str(BoxScore(other))])
+                    row["box swapped"] = moved(heat, heats[str(BoxScore(other))])
                 if kind:
-                    row["class swapped"] = _moved(heat, heats[str(BoxScore(number, kind))])
+                    row["class swapped"] = moved(heat, heats[str(BoxScore(number, kind))])
                 found[method.__name__].append(row)
-    return {name: _averaged(rows) for name, rows in found.items()}
+    return {name: averaged(rows) for name, rows in found.items()}
 
 
 def region_maps(model: Explainable, scenes: Iterable[Scene]) -> Table:
@@ -74,15 +67,15 @@ def region_maps(model: Explainable, scenes: Iterable[Scene]) -> Table:
         kind's largest object as target, the share of the heat on that object, and within 28 pixels of the pixel;
         "pixel peak": how often the highest cell is that near; "maps": how many.
     """
-    found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in METHODS}
+    found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
     for scene in scenes:
         for kind in sorted({item.name for item in scene.objects}):
             masks = [item.mask for item in scene.objects if item.name == kind]
             own, largest = np.logical_or.reduce(masks), max(masks, key=np.sum)
             row, column = deepest(largest)
             aims = [RegionScore(kind), PixelScore(row, column, kind)]
-            for method in METHODS:
-                whole, pixel = _quiet(model, scene, aims, method)
+            for method in COMPARED:
+                whole, pixel = quiet(model, scene, aims, method)
                 rows, columns = np.indices(own.shape)
                 near = np.hypot(rows - row, columns - column) <= 28
                 others = np.logical_or.reduce([item.mask for item in scene.objects]) & ~own
@@ -97,7 +90,7 @@ def region_maps(model: Explainable, scenes: Iterable[Scene]) -> Table:
                         "pixel peak": float(near[centre_of_peak(pixel)]),
                     }
                 )
-    return {name: _averaged(rows) for name, rows in found.items()}
+    return {name: averaged(rows) for name, rows in found.items()}
 
 
 def deepest(mask: np.ndarray) -> tuple[int, int]:
@@ -107,13 +100,6 @@ def deepest(mask: np.ndarray) -> tuple[int, int]:
     depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), mask.shape)
     return int(row), int(column)
-
-
-def centre_of_peak(heat: Heatmap) -> tuple[int, int]:
-    """Return the photo's pixel in which the centre of a map's highest cell lies: row and column."""
-    (row, column), (rows, columns) = heat.peak, heat.values.shape
-    left, top, right, bottom = heat.region
-    return int(top + (row + 0.5) / rows * (bottom - top)), int(left + (column + 0.5) / columns * (right - left))
 
 
 def stored(name: str) -> dict[str, Table]:
@@ -158,7 +144,12 @@ def _regions() -> dict[str, Table]:
     return {"one to three objects": region_maps(models.segmenter(), _bar(ANY))}
 
 
-MEASURED: dict[str, Callable[[], dict[str, Table]]] = {"boxes": _boxes, "regions": _regions}
+MEASURED: dict[str, Callable[[], dict[str, Table]]] = {
+    "boxes": _boxes,
+    "regions": _regions,
+    "vit": lambda: sweeps.sweep(models.vit(), sweeps.VIT_LAYERS, _bar(ANY)),
+    "swin": lambda: sweeps.sweep(models.swin(), sweeps.SWIN_LAYERS, _bar(ANY)),
+}
 
 
 def _matched(model: Explainable, scene: Scene) -> dict[int, int]:
@@ -170,31 +161,6 @@ def _matched(model: Explainable, scene: Scene) -> dict[int, int]:
         if overlaps[index] >= 0.5 and scene.objects[index].name == box.name and index not in matched.values():
             matched[number] = index
     return matched
-
-
-def _quiet(model: Explainable, scene: Scene, aims: list[Any], method: Method) -> list[Heatmap]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The map for")  # a blank map counts as one without heat
-        heats: Heatmap | list[Heatmap] = explain(model, scene, aims, method=method) if aims else []
-    return heats if isinstance(heats, list) else [heats]
-
-
-def _on(heat: Heatmap, scene: Scene, index: int) -> dict[str, float]:
-    own = scene.objects[index].mask
-    others = np.logical_or.reduce([item.mask for item in scene.objects]) & ~own
-    return {"peak": float(own[centre_of_peak(heat)]), "own": heat.share_on(own), "other": heat.share_on(others)}
-
-
-def _moved(one: Heatmap, other: Heatmap) -> float:
-    """Return how much of the heat lies elsewhere in the other map: half the sum of |differences| of their shares."""
-    shares = [heat.positive / heat.positive.sum() for heat in (one, other)]
-    return float((shares[0] - shares[1]).abs().sum()) / 2
-
-
-def _averaged(rows: list[dict[str, float]]) -> dict[str, float]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    averages = {name: mean(row[name] for row in rows if name in row) for name in names}
-    return {**averages, "maps": float(len(rows))}
 
 
 if __name__ == "__main__":

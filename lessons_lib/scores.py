@@ -13,6 +13,7 @@ from lessons_lib import models
 from lessons_lib.collage import KINDS, Scene, Scenes
 from lessons_lib.heatmaps import explain
 from lessons_lib.methods import Method, gradcam, layercam
+from lessons_lib.metrics import centre_of_peak
 from lessons_lib.models import Explainable
 from lessons_lib.targets import ClassScore
 
@@ -103,10 +104,7 @@ def peaks(model: Explainable, scenes: Sequence[Scene], method: Method = layercam
         part = asked[start : start + 2 * _CHUNK]
         heats = explain(model, [scenes[i] for i, _ in part], [ClassScore(kind) for _, kind in part], method=method)
         for (index, kind), heat in zip(part, heats, strict=True):
-            (row, column), (rows, columns) = heat.peak, heat.values.shape
-            left, top, right, bottom = heat.region
-            x, y = left + (column + 0.5) / columns * (right - left), top + (row + 0.5) / rows * (bottom - top)
-            hits[index] += bool(scenes[index].label_map[int(y), int(x)] == 1 + kind)
+            hits[index] += bool(scenes[index].label_map[centre_of_peak(heat)] == 1 + kind)
     of = torch.tensor([[len(set(scene.labels.tolist()))] for scene in scenes]).double()
     meaning = "maps, one for every kind present, whose peak cell's centre lies on an object of that kind; "
     meaning += f"{method.__name__} at {model.layer}"
