@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torchvision.ops import box_iou
 from lessons_lib import models
 from lessons_lib.collage import KINDS, Scene, Scenes
 from lessons_lib.heatmaps import explain
-from lessons_lib.methods import Method, gradcam, layercam
+from lessons_lib.methods import Method, gradcam
 from lessons_lib.metrics import centre_of_peak
 from lessons_lib.models import Explainable
 from lessons_lib.targets import ClassScore
@@ -96,7 +95,7 @@ def labels(model: Explainable, scenes: Sequence[Scene]) -> list[Figure]:
     ]
 
 
-def peaks(model: Explainable, scenes: Sequence[Scene], method: Method = layercam) -> list[Figure]:
+def peaks(model: Explainable, scenes: Sequence[Scene], method: Method = gradcam) -> list[Figure]:
     """Return how often a heatmap's peak lies on an object of the explained kind, at the model's default layer."""
     hits = torch.zeros(len(scenes), 1).double()
     asked = [(index, kind) for index, scene in enumerate(scenes) for kind in sorted(set(scene.labels.tolist()))]
@@ -115,7 +114,7 @@ Scorer = Callable[[Explainable, Sequence[Scene]], list[Figure]]
 SCORED: dict[str, tuple[Callable[[], Explainable], tuple[Scorer, ...]]] = {
     "detector": (models.detector, (boxes,)),
     "flat_cnn": (models.flat_cnn, (labels,)),
-    "vit": (models.vit, (labels, partial(peaks, method=gradcam))),
+    "vit": (models.vit, (labels, peaks)),
     "segmenter": (models.segmenter, (regions,)),
     "swin": (models.swin, (labels, peaks)),
 }
