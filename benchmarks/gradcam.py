@@ -84,9 +84,9 @@ def measure(name: str, size: int, rounds: int, bar: tqdm) -> Ratios:
     return ratios
 
 
-def seconds(make: Maker, network: nn.Module, layer: str, batch: Tensor, classes: list[int]) -> float:
+def seconds(make: Callable[..., object], *arguments: object) -> float:
     started = time.perf_counter()
-    make(network, layer, batch, classes)
+    make(*arguments)
     return time.perf_counter() - started
 
 

@@ -5,8 +5,10 @@ Example:
     >>> ll.explain(ll.models.imagenet(), ll.photos.cat(), ll.ClassScore("tiger cat")).show()
 """
 
-from lessons_lib import capture, explorer, fusing, guided, layouts, methods, models, photos, show, targets
+from lessons_lib import capture, detections, explorer, fusing, guided, layouts, methods, models, photos, show, targets
+from lessons_lib.candidates import layers
 from lessons_lib.checks import check
+from lessons_lib.detections import boxes
 from lessons_lib.heatmaps import Heatmap, explain
 from lessons_lib.methods import (
     ablationcam,
@@ -19,8 +21,9 @@ from lessons_lib.methods import (
     scorecam,
     xgradcam,
 )
+from lessons_lib.rollout import attention_rollout
 from lessons_lib.targets import ClassScore, Difference
-from lessons_lib.targets_boxes import BoxEdge, BoxScore, boxes
+from lessons_lib.targets_boxes import BoxEdge, BoxScore
 from lessons_lib.targets_pixels import PixelScore, RegionScore
 
 __all__ = [
@@ -32,10 +35,12 @@ __all__ = [
     "PixelScore",
     "RegionScore",
     "ablationcam",
+    "attention_rollout",
     "boxes",
     "cam",
     "capture",
     "check",
+    "detections",
     "eigencam",
     "explain",
     "explorer",
@@ -45,6 +50,7 @@ __all__ = [
     "guided",
     "hirescam",
     "layercam",
+    "layers",
     "layouts",
     "methods",
     "models",

@@ -1,16 +1,17 @@
 """Getting activations and gradients out of a running network, and leaving the network as it was found."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from lessons_lib import leaves
-from lessons_lib.layouts import Layout, nchw
+from lessons_lib.layouts import Layout, recognised
 
 Layer = str | nn.Module
 
@@ -27,10 +28,13 @@ class Captured:
         scores: the explained number of each picture, N; set by whoever chose the targets.
         score: the same for another run, as methods without gradients make them: from the network's output for M
             variants of a picture, the picture's number and M, to M numbers; set by whoever chose the targets.
+        again: from a picture's number and M to the state in which such a run on changed activations takes place; may be
+            set by whoever chose the targets.
     """
 
     scores: Tensor
     score: Callable[[Any, int, int], Tensor]
+    again: Callable[[int], Callable[[int], AbstractContextManager[Any]]]
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Captured:
         self.inputs = inputs
         self.emitted = emitted
         self.output = output
+        self.again = lambda picture: lambda count: nullcontext()
         self._head = head
         self._tracked = tracked
 
@@ -122,7 +127,7 @@ def _agree(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-3, atol=1e-3 * largest, equal_nan=True)
 
 
-def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw) -> Captured:
+def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout | None = None) -> Captured:
     """Run `network` once on `inputs` and keep what `layer` emits, as the place where the gradient starts.
 
     The layer's output is replaced by a fresh leaf of the graph, and no parameter asks for a gradient, so that nothing
@@ -133,10 +138,10 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
         network: any network; parameters are not changed.
         inputs: a batch, N×…
         layer: a module of the network or its dotted name.
-        layout: from what the layer emits to N×C×H×W.
+        layout: from what the layer emits to N×C×H×W; None tells it by what is emitted.
 
     Raises:
-        ValueError: the layer is not in the network, did not run, or ran more than once.
+        ValueError: the layer is not in the network, did not run, or ran more than once; or it emits no picture.
         TypeError: the layer emits no tensor, dict, list or tuple of tensors, or is itself neither a module nor a name.
         RuntimeError: the weights were created under inference_mode.
 
@@ -155,6 +160,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
     kept: list[leaves.Emitted] = []
     tracked: list[bool] = []
     linears: list[tuple[nn.Linear, Tensor]] = []
+    size: list[int] = []
 
     def branch_off(_module: nn.Module, _inputs: Any, emitted: Any) -> leaves.Emitted:
         if not (found := leaves.tensors(emitted)):
@@ -171,6 +177,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
     with left_as_found(network), torch.inference_mode(False), torch.enable_grad():
         handles = [m.register_forward_hook(remember) for m in network.modules() if isinstance(m, nn.Linear)]
         handles.append(module.register_forward_hook(branch_off))
+        handles.extend(measuring(network, size))
         try:
             inputs = inputs.clone() if inputs.is_inference() else inputs
             output = network(inputs)
@@ -184,8 +191,23 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout = nchw)
             f"Layer {name!r} ran {len(kept)} times in one forward pass, so there is no one map: "
             "choose a layer that runs once."
         )
+    height, width = size or inputs.shape[-2:]
+    layout = layout or recognised(kept[0], len(inputs), (height, width))
     head = next((linear for linear, out in linears if out is output), None)
     return Captured(network, module, name, layout, inputs, kept[0], output, head, tracked[0])
+
+
+def measuring(network: nn.Module, size: list[int]) -> list[RemovableHandle]:
+    """Let the next run write into `size` the height and width of what the first convolution is given.
+
+    That is the picture whose coarser grids the layers emit: detectors resize and pad what they are given.
+    """
+
+    def measure(_conv: nn.Module, given: Any) -> None:
+        size[:] = size or given[0].shape[-2:]
+
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    return [first.register_forward_pre_hook(measure)] if first else []
 
 
 def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:

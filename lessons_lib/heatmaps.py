@@ -1,11 +1,11 @@
 """`explain()` and the `Heatmap` it returns: raw values at layer resolution, and where they lie on the photo."""
 
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lessons_lib import blank, capture, frames, targets
-from lessons_lib.capture import Layer
+from lessons_lib import blank, candidates, capture, inputs, targets
+from lessons_lib.capture import Captured, Layer
 from lessons_lib.methods import Method, gradcam
 from lessons_lib.models import Explainable, Region
 from lessons_lib.photos import Photo
@@ -37,6 +37,7 @@ class Heatmap:
         region: where on the photo it lies: left, top, right, bottom in the photo's pixels.
         words: the explained number in words, "tiger cat 0.38".
         method, layer: how and where the map was made.
+        chosen: the layer was chosen by `layers`' rule, as nobody named one; the description says so.
     """
 
     values: Tensor
@@ -45,6 +46,7 @@ class Heatmap:
     words: str
     method: str
     layer: str
+    chosen: bool = False
 
     @property
     def positive(self) -> Tensor:
@@ -105,7 +107,7 @@ class Heatmap:
             parts.append(
                 ", ".join(f"{100 * s:.0f} %{'' if i else ' of the heat'} on the {n}" for i, (s, n) in enumerate(shares))
             )
-        return " · ".join(parts)
+        return " · ".join([*parts, f"layer {self.layer}, the last that has a say"] if self.chosen else parts)
 
     def show(self, **options: Any) -> "Picture":
         """Return the map over its photo, as `show.overlay` draws it; the last line of a cell displays it."""
@@ -160,8 +162,9 @@ def explain(
         target: what is explained, one for all pictures or a list with one each: a target from `targets` or a function
             of one picture's output; without it, each picture's top class. One picture with a list of targets gives a
             list of maps, one for each, from one forward pass.
-        layer: the module or its dotted name; without it, the record's own. Several of them give one map, put together
-            by `fusing.fuse`; each costs a run of its own.
+        layer: the module or its dotted name; without it, the record's own, or else the last one in `layers(model, …)`
+            whose gradient is not zero. Several of them give one map, put together by `fusing.fuse`; each costs a run of
+            its own.
         method: one of `methods`, or any function from `Captured` to N×H×W.
 
     Raises:
@@ -182,13 +185,14 @@ def explain(
             return [fuse(one) for one in zip(*found, strict=True)]
         return fuse(found)
     model = model if isinstance(model, Explainable) else Explainable(model)
-    if (layer := model.layer if layer is None else layer) is None:
-        names = ", ".join(name for name, _ in model.network.named_children())
-        raise ValueError(f"Say at which layer to look with `layer=…`: this {type(model.network).__name__} has {names}.")
-    photos, batch, regions = _ready(pictures, model)
+    photos, batch, regions = inputs.ready(pictures, model)
     single = isinstance(pictures, Photo | Image.Image) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
     several = single and isinstance(target, list | tuple)
     wanted = targets.one_each(target, len(target) if several else len(photos), model)
+    layer = model.layer if layer is None else layer
+    chosen = layer is None
+    if layer is None:
+        layer = candidates.last(model, batch, wanted[: len(photos)])
     heats = []
     with torch.inference_mode(False), torch.enable_grad(), ExitStack() as states:
         for aim in wanted:
@@ -199,59 +203,15 @@ def explain(
             seen = copy(once)
             aims = [aim.settled(row) for aim, row in zip(group, rows, strict=True)]
             seen.score = partial(_scores, aims)
+            seen.again = lru_cache(maxsize=1)(partial(_again, aims, seen))
             seen.scores = torch.stack([_score(aim, row) for aim, row in zip(aims, rows, strict=True)])
             maps = method(seen).detach().float().cpu()
             for index, (values, aim, row) in enumerate(zip(maps, aims, rows, strict=True)):
                 words = aim.words(row, model)
-                heats.append(Heatmap(values, photos[index], regions[index], words, _name(method), seen.layer))
+                heats.append(Heatmap(values, photos[index], regions[index], words, _name(method), seen.layer, chosen))
                 if cause := blank.cause(values, seen, index):
                     warnings.warn(f"The map for {words!r} is blank: {cause}.", stacklevel=2)
     return heats[0] if single and not several else heats
-
-
-def _ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
-    """Return what is drawn on, what the network is given, and where on the one the other lies."""
-    if len(pictures if isinstance(pictures, Tensor | list | tuple) else [pictures]) == 0:
-        raise ValueError("There is no picture to explain: give one or more.")
-    if isinstance(pictures, Tensor):
-        if pictures.ndim not in (3, 4):
-            raise ValueError(
-                f"A batch is N × C × H × W and a picture C × H × W; this tensor is {targets.kind_of(pictures)}."
-            )
-        batch = pictures if pictures.ndim == 4 else pictures[None]
-        height, width = batch.shape[2:]
-        region = frames.padded(model.network, batch, (0.0, 0.0, float(width), float(height)))
-        return [_photo_of(one) for one in batch], batch, [region] * len(batch)
-    given = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
-    for one in given:
-        if not isinstance(one, Photo | Image.Image):
-            raise TypeError(
-                f"Give photos, PIL images or one batch tensor, not {targets.kind_of(one)}: open a file with "
-                "`photos.open(path)`, stack tensors with `torch.stack`."
-            )
-    if model.transform is None:
-        raise ValueError(
-            "This model comes without preprocessing, so it can't take a photo: give it a tensor that is ready for it, "
-            "or a record, `models.Explainable(network, transform=models.Preprocess(…))`."
-        )
-    photos = [one if isinstance(one, Photo) else Photo(one.convert("RGB")) for one in given]
-    inputs = [model.transform(photo.image) for photo in photos]
-    if len({one.shape for one in inputs}) > 1:
-        raise ValueError("These photos have different sizes and this model does not crop: explain them one by one.")
-    device = next((p.device for p in model.network.parameters()), torch.device("cpu"))
-    batch = torch.stack(inputs).to(device)
-    regions = [frames.padded(model.network, batch, model.transform.region(*photo.image.size)) for photo in photos]
-    return photos, batch, regions
-
-
-def _photo_of(inputs: Tensor) -> Photo:
-    """Return a network's input as something to draw on: its range stretched to black and white."""
-    pixels = inputs.detach().float().cpu()
-    pixels = pixels if len(pixels) == 3 else pixels.mean(dim=0).expand(3, -1, -1)
-    low, high = pixels.aminmax()
-    # In one piece of memory: a small network runs so fast that copies would show beside it.
-    pixels = (pixels - low).div_(high - low if high > low else 1).mul_(255).round_()
-    return Photo(Image.fromarray(pixels.byte().permute(1, 2, 0).contiguous().numpy()))
 
 
 def _name(method: Method) -> str:
@@ -263,6 +223,11 @@ def _name(method: Method) -> str:
 def _scores(aims: list[Target], output: Any, picture: int, count: int) -> Tensor:
     """Return what the network's output for `count` variants of a picture scores."""
     return torch.stack([_score(aims[picture], row) for row in targets.rows(output, count)])
+
+
+def _again(aims: list[Target], seen: Captured, picture: int) -> Callable[[int], AbstractContextManager[Any]]:
+    """Return the state in which the network runs again on variants of a picture."""
+    return aims[picture].again(seen.network, seen.inputs[picture : picture + 1])
 
 
 def _score(target: Target, output: Any) -> Tensor:

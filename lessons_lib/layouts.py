@@ -1,7 +1,7 @@
 """What a layer emits, turned into maps of N×C×H×W. A layout rearranges and drops numbers; it computes nothing."""
 
-from collections.abc import Callable
-from math import isqrt
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +10,68 @@ from torch import Tensor
 from lessons_lib import leaves
 
 Layout = Callable[[Any], Tensor]
+
+SPECIAL = {
+    0: "none",
+    1: "a class token",
+    2: "class and distillation token",
+    4: "four registers",
+    5: "a class token and four registers",
+}
+"""The tokens that stand before a picture's patches, by their number, in the transformers that are in use."""
+
+
+def recognised(emitted: leaves.Emitted, pictures: int, size: tuple[int, int]) -> Layout:
+    """Return the layout of what a layer emits, told by its shape and the picture's, whatever the network is called.
+
+    Several tensors are a `pyramid`. Four axes are `nchw` or `nhwc`, whichever two are the picture's height and width
+    divided by one stride; where both are, `nchw`, as torch has it. Three axes are `tokens` on the grid of H/p × W/p
+    patches that leaves no special tokens, or as many as `SPECIAL` knows.
+
+    Args:
+        emitted: what the layer put out.
+        pictures: how many pictures the network was given, N.
+        size: height and width of what its first convolution was given, in pixels.
+
+    Raises:
+        ValueError: the layer emits no picture; the sentence names the shapes and, for tokens, the counts.
+
+    Example:
+        >>> recognised(torch.zeros(2, 5 + 16 * 12, 384), pictures=2, size=(256, 192))(torch.zeros(2, 197, 384)).shape
+        torch.Size([2, 384, 16, 12])
+    """
+    if not isinstance(emitted, Tensor):
+        return pyramid
+    if emitted.ndim not in (3, 4):
+        return nchw  # which says what is wrong
+    if len(emitted) != pictures:
+        raise ValueError(
+            f"The layer's output is {_shape(emitted)} for {pictures} picture{'s' * (pictures > 1)}: these are windows "
+            "or regions, not pictures. Choose a layer that sees whole pictures, for example the block around it."
+        )
+    if emitted.ndim == 4:
+        _, first, second, third = emitted.shape
+        if _fits((second, third), size):
+            return nchw
+        if _fits((first, second), size):
+            return nhwc
+        raise ValueError(
+            f"The layer's output is {_shape(emitted)}, and neither its last two axes nor the two before the last are a "
+            f"picture of {size[0]} × {size[1]} on a coarser grid. Choose another layer, or say how to read it with a "
+            "layout in the model's record, for example `models.Explainable(…, layout=layouts.nchw)`."
+        )
+    count = emitted.shape[1]
+    for grid in _grids(size):
+        if count - grid[0] * grid[1] in SPECIAL:
+            return partial(tokens, grid=grid)
+    below = [grid for grid in _grids(size) if grid[0] * grid[1] <= count]
+    rows, columns = max(below, key=lambda grid: grid[0] * grid[1], default=(0, 0))
+    known = ", ".join(f"{number} ({what})" for number, what in SPECIAL.items() if number)
+    raise ValueError(
+        f"The layer emits {count} tokens for a picture of {size[0]} × {size[1]}. The nearest grid, {rows} × {columns}, "
+        f"has {rows * columns} patches, and {count - rows * columns} tokens are left, where 0, {known} were expected. "
+        "Give the grid yourself: `models.Explainable(…, layout=partial(layouts.tokens, grid=(rows, columns)))`."
+    )
 
 
 def nchw(emitted: Tensor) -> Tensor:
@@ -28,8 +90,8 @@ def nchw(emitted: Tensor) -> Tensor:
     """
     if not isinstance(emitted, Tensor):
         raise TypeError(
-            f"The layer emits {len(emitted)} tensors in a {type(emitted).__name__}: choose a layer inside it that "
-            "emits one, or `layout=layouts.pyramid` in the model's record, `models.Explainable(…)`."
+            f"The layer emits {len(emitted)} tensors in a {type(emitted).__name__}, a `layouts.pyramid`: choose a "
+            "layer inside it that emits one."
         )
     if emitted.ndim != 4:
         raise ValueError(
@@ -57,31 +119,33 @@ def nhwc(emitted: Tensor) -> Tensor:
     return emitted.permute(0, 3, 1, 2)
 
 
-def tokens(emitted: Tensor) -> Tensor:
-    """Lay a square picture's patch tokens out in rows and columns, without the class token: N×(1+H·W)×C to N×C×H×W.
+def tokens(emitted: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Lay patch tokens out in rows and columns, without the special tokens before them: N×(S+H·W)×C to N×C×H×W.
 
-    Patches are numbered along the rows, from the top left. One leading token is dropped when the rest is a square.
+    Patches are numbered along the rows, from the top left.
+
+    Args:
+        emitted: N × tokens × C.
+        grid: H and W, in patches; what stands before the last H·W tokens is dropped.
 
     Raises:
-        ValueError: neither all tokens nor all but one fill a square.
+        ValueError: the layer emits no tokens, or fewer than the grid has cells.
 
     Example:
-        >>> tokens(torch.zeros(2, 1 + 14 * 14, 768)).shape
-        torch.Size([2, 768, 14, 14])
+        >>> tokens(torch.zeros(2, 1 + 16 * 12, 768), grid=(16, 12)).shape
+        torch.Size([2, 768, 16, 12])
     """
+    rows, columns = grid
     if emitted.ndim != 3:
         raise ValueError(
             f"The layer's output is {_shape(emitted)}, not N × tokens × C: choose a layer inside the encoder's blocks."
         )
-    count = emitted.shape[1]
-    side = isqrt(count)
-    special = count - side * side
-    if special > 1 or side < 2:
+    if (special := emitted.shape[1] - rows * columns) < 0:
         raise ValueError(
-            f"{count} tokens do not fill a square: {side} × {side} is {side * side}, and {special} are left where one "
-            "class token would be. Give the picture's grid with a layout of your own."
+            f"The layer emits {emitted.shape[1]} tokens, and a grid of {rows} × {columns} needs {rows * columns}: give "
+            "height and width of the picture in patches."
         )
-    return emitted[:, special:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    return emitted[:, special:].unflatten(1, grid).permute(0, 3, 1, 2)
 
 
 def pyramid(emitted: leaves.Emitted) -> Tensor:
@@ -111,6 +175,21 @@ def pyramid(emitted: leaves.Emitted) -> Tensor:
 def _under(few: int, many: int) -> Tensor:
     """Return, for each of `many` cells, which of `few` on the same stretch lies under its centre."""
     return (2 * torch.arange(many) + 1) * few // (2 * many)
+
+
+def _fits(grid: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Return whether a grid is a picture's size divided by one stride, to the cell."""
+    (rows, columns), (height, width) = grid, size
+    return rows <= height and columns <= width and abs(rows * width - columns * height) <= max(height, width)
+
+
+def _grids(size: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield the grids of square patches on a picture, the finest first; a patch at the edge may be cut off."""
+    height, width = size
+    for patch in range(1, min(size) // 2 + 1):
+        yield height // patch, width // patch
+        if height % patch or width % patch:
+            yield -(-height // patch), -(-width // patch)
 
 
 def _shape(emitted: Tensor) -> str:

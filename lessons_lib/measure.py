@@ -14,10 +14,11 @@ from torchvision.ops import box_iou
 
 from lessons_lib import models, sweeps
 from lessons_lib.collage import Scene, Scenes
+from lessons_lib.detections import boxes, runner_up
 from lessons_lib.metrics import COMPARED, Table, averaged, centre_of_peak, moved, on_truth, quiet, union
 from lessons_lib.models import Explainable
 from lessons_lib.resources import data
-from lessons_lib.targets_boxes import BoxScore, boxes, runner_up
+from lessons_lib.targets_boxes import BoxScore
 from lessons_lib.targets_pixels import PixelScore, RegionScore
 
 THREE_OBJECTS = Scenes(100, seed=3_000_000, count=3)

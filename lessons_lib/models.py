@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torchvision.transforms import InterpolationMode
 
-from lessons_lib import layouts, networks, weights
+from lessons_lib import networks, weights
 from lessons_lib.collage import KINDS
 from lessons_lib.published import full_size
 from lessons_lib.records import Explainable, Preprocess, Region
@@ -120,14 +120,14 @@ def vit() -> Explainable:
     Example:
         >>> explain(vit(), collage.scene(1), ClassScore("cat")).describe()
     """
-    return _classifier("vit", networks.vit(len(KINDS)), "encoder.layers.encoder_layer_5.ln_1", layouts.tokens)
+    return _classifier("vit", networks.vit(len(KINDS)), "encoder.layers.encoder_layer_5.ln_1")
 
 
 def swin() -> Explainable:
     """Return a SwinTransformer for collages, one sigmoid per kind; its full-size twin is "swin_t".
 
-    Three stages, at 28 × 28, 14 × 14 and 7 × 7. The default layer, the last block, is the one at which Grad-CAM's peak lies
-    on the object most often (`data/measured/swin.json`).
+    Three stages, at 28 × 28, 14 × 14 and 7 × 7. The default layer, the last block, is the one at which Grad-CAM's peak
+    lies on the object most often (`data/measured/swin.json`).
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
@@ -135,7 +135,7 @@ def swin() -> Explainable:
     Example:
         >>> explain(swin(), collage.scene(1), ClassScore("cat")).describe()
     """
-    return _classifier("swin", networks.swin(len(KINDS)), "features.5.1", layouts.nhwc)
+    return _classifier("swin", networks.swin(len(KINDS)), "features.5.1")
 
 
 def flat_cnn() -> Explainable:
@@ -149,16 +149,15 @@ def flat_cnn() -> Explainable:
     Example:
         >>> explain(flat_cnn(), collage.scene(1), ClassScore("cat")).describe()
     """
-    return _classifier("flat_cnn", networks.flat_cnn(len(KINDS)), "features", layouts.nchw)
+    return _classifier("flat_cnn", networks.flat_cnn(len(KINDS)), "features")
 
 
-def _classifier(name: str, network: nn.Module, layer: str, layout: layouts.Layout) -> Explainable:
+def _classifier(name: str, network: nn.Module, layer: str) -> Explainable:
     return Explainable(
         network=weights.load(name, network),
         layer=layer,
         transform=Preprocess(112, 112, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         categories=KINDS,
-        layout=layout,
         probability=torch.sigmoid,
     )
 

@@ -12,27 +12,25 @@ import torch
 from torch import Tensor
 from torchvision.models import Weights, get_model_builder, get_model_weights
 
-from lessons_lib import layouts
 from lessons_lib.records import Explainable, Preprocess
 
 
 @dataclass(frozen=True)
 class _Published:
-    """A network of torchvision's: its name there, the default layer and layout, and what its numbers are."""
+    """A network of torchvision's: its name there, the default layer, and what its numbers are."""
 
     builder: str
     layer: str
-    layout: layouts.Layout
     probability: Callable[[Tensor], Tensor] | None
 
 
 _SHARES = partial(torch.softmax, dim=-1)
 _NETWORKS = {
-    "resnet50": _Published("resnet50", "layer4", layouts.nchw, _SHARES),
-    "fasterrcnn": _Published("fasterrcnn_resnet50_fpn_v2", "backbone.body.layer4", layouts.nchw, None),
-    "deeplabv3": _Published("deeplabv3_resnet50", "backbone.layer4", layouts.nchw, partial(torch.softmax, dim=0)),
-    "vit_b_16": _Published("vit_b_16", "encoder.layers.encoder_layer_11.ln_1", layouts.tokens, _SHARES),
-    "swin_t": _Published("swin_t", "features.7", layouts.nhwc, _SHARES),
+    "resnet50": _Published("resnet50", "layer4", _SHARES),
+    "fasterrcnn": _Published("fasterrcnn_resnet50_fpn_v2", "backbone.body.layer4", None),
+    "deeplabv3": _Published("deeplabv3_resnet50", "backbone.layer4", partial(torch.softmax, dim=0)),
+    "vit_b_16": _Published("vit_b_16", "encoder.layers.encoder_layer_11.ln_1", _SHARES),
+    "swin_t": _Published("swin_t", "features.7", _SHARES),
 }
 
 
@@ -75,7 +73,6 @@ def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
         layer=chosen.layer,
         transform=_preprocess(entry),
         categories=tuple(entry.meta["categories"]),
-        layout=chosen.layout,
         probability=chosen.probability,
     )
 

@@ -75,7 +75,7 @@ class Explainable:
         layer: dotted name of the layer that is looked at when none is given.
         transform: from a picture to the network's input; `None` where only tensors are accepted.
         categories: the classes' names, in the order of the logits; empty where they have no names.
-        layout: from what the layer emits to maps N×C×H×W.
+        layout: from what the layer emits to maps N×C×H×W; `None` tells it by what is emitted, `layouts.recognised`.
         probability: from the logits to the number shown beside a class, softmax or sigmoid; `None` shows the score.
     """
 
@@ -83,5 +83,5 @@ class Explainable:
     layer: str | None = None
     transform: Preprocess | None = None
     categories: tuple[str, ...] = ()
-    layout: layouts.Layout = layouts.nchw
+    layout: layouts.Layout | None = None
     probability: Callable[[Tensor], Tensor] | None = None

@@ -18,9 +18,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from lessons_lib import targets
+from lessons_lib.detections import Box
 from lessons_lib.heatmaps import Heatmap
 from lessons_lib.photos import Photo
-from lessons_lib.targets_boxes import Box
 
 COLOURS = "inferno"
 

@@ -31,6 +31,13 @@ class Target:
         """Return the state in which `network` runs while this target is asked for; it ends as it began."""
         return nullcontext()
 
+    def again(self, network: nn.Module, picture: Tensor) -> Callable[[int], AbstractContextManager[Any]]:
+        """Return, for a number of variants, the state in which `network` runs again on a picture's changed activations.
+
+        It may leave out what this target does not ask for.
+        """
+        return lambda count: nullcontext()
+
     def settled(self, output: Any) -> "Target":
         """Return this target with what it chooses by looking at a picture's output chosen once and for all.
 

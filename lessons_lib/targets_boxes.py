@@ -1,95 +1,17 @@
-"""Targets of object detection: a box's score for any class, its edges and sizes; and the boxes themselves, to read."""
+"""Targets of object detection: a box's score for any class, its edges and its sizes."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.ops import box_iou
 
-from lessons_lib.capture import left_as_found
+from lessons_lib.detections import OVERLAP, Edges, edges_of, every_score, heads, held, narrowed, nearest, shown
 from lessons_lib.models import Explainable
-from lessons_lib.photos import Photo
-from lessons_lib.targets import Target, index_of, kind_of, name_of
-
-Edges = tuple[float, float, float, float]
-OVERLAP = 0.5
-"""The intersection over union from which on two boxes are taken for the same."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A box on a photo: its class, its score, and left, top, right and bottom in the photo's pixels."""
-
-    name: str
-    score: float
-    edges: Edges
-
-    def __repr__(self) -> str:
-        left, top, right, bottom = self.edges
-        return f"{self.name} {_said(self.score)} · columns {left:.0f} to {right:.0f}, rows {top:.0f} to {bottom:.0f}"
-
-
-def boxes(model: Explainable, photo: Photo, threshold: float = 0.5) -> list[Box]:
-    """Return what a detector finds on a photo, the highest score first; the n-th is explained by `BoxScore(n)`.
-
-    Args:
-        threshold: of the score; what lies below it is left out.
-
-    Raises:
-        ValueError: the model comes without preprocessing.
-        TypeError: its output has no boxes.
-
-    Example:
-        >>> boxes(models.detector(), collage.scene(3))
-    """
-    found, scale, corner = _run(model, photo)
-    placed = (found["boxes"].cpu() * scale + corner).tolist()
-    return [
-        Box(name_of(int(label), model), float(score), (edges[0], edges[1], edges[2], edges[3]))
-        for edges, label, score in zip(placed, found["labels"], found["scores"], strict=True)
-        if score > threshold
-    ]
-
-
-def runner_up(model: Explainable, photo: Photo, number: int = 0) -> str | None:
-    """Return the class that a detector would have chosen for a box in second place; None where it offers no other.
-
-    Each other class is judged by its box that overlaps this one most, as `BoxScore(number, category)` does.
-
-    Example:
-        >>> runner_up(models.detector(), collage.scene(3))
-    """
-    with every_score(model.network):
-        found, _, _ = _run(model, photo)
-    own, edges = found["labels"][number], _edges(found["boxes"][number])
-    rows = {int(label): _nearest(found, edges, int(label), least=0.0)[0] for label in found["labels"].unique()}
-    scores = {label: float(found["scores"][row]) for label, row in rows.items() if row is not None and label != own}
-    return name_of(max(scores, key=lambda label: scores[label]), model) if scores else None
-
-
-@contextmanager
-def every_score(network: nn.Module) -> Iterator[None]:
-    """Let a torchvision detector keep boxes of any score, and any number of them; its thresholds are put back.
-
-    A box that stays is not changed by what lies below it, so the list only grows longer at its end. With it comes what
-    the detector would have said of a place in second or third choice.
-
-    Example:
-        >>> with every_score(network):
-        ...     (found,) = network(batch)
-    """
-    before = [(head, head.score_thresh, head.detections_per_img) for head in _heads(network)]
-    try:
-        for head, _, _ in before:
-            head.score_thresh, head.detections_per_img = -1.0, 10**9
-        yield
-    finally:
-        for head, threshold, most in before:
-            head.score_thresh, head.detections_per_img = threshold, most
+from lessons_lib.targets import Target, index_of, name_of
 
 
 @dataclass(frozen=True)
@@ -108,16 +30,21 @@ class OfBox(Target):
 
     def on(self, model: Explainable) -> "OfBox":
         category = None if self.category is None else index_of(self.category, model)
-        threshold = max((head.score_thresh for head in _heads(model.network)), default=-1.0)
+        threshold = max((head.score_thresh for head in heads(model.network)), default=-1.0)
         return replace(self, box=_Asked(self.box, threshold, repr(self.category)), category=category)
 
     def prepared(self, network: nn.Module) -> AbstractContextManager[Any]:
         return every_score(network)
 
+    def again(self, network: nn.Module, picture: Tensor) -> Callable[[int], AbstractContextManager[Any]]:
+        if not isinstance(self.box, _Followed):
+            return super().again(network, picture)
+        return narrowed(network, picture, self.box.edges, self.box.label)
+
     def settled(self, output: Any) -> "OfBox":
         if isinstance(self.box, _Followed):
             return self
-        _held(output)
+        held(output)
         asked = self.box if isinstance(self.box, _Asked) else _Asked(self.box, -1.0, repr(self.category))
         return replace(self, box=asked.found(output, None if self.category is None else int(self.category)))
 
@@ -148,12 +75,12 @@ class BoxScore(OfBox):
     def __call__(self, output: Any) -> Tensor:
         if not isinstance(self.box, _Followed):
             return self.settled(output)(output)
-        row, _ = _nearest(output, self.box.edges, self.box.label)
+        row, _ = nearest(output, self.box.edges, self.box.label)
         return output["scores"].sum() * 0 if row is None else output["scores"][row]
 
     def words(self, output: Any, model: Explainable) -> str:
         assert isinstance(self.box, _Followed)
-        return f"{self.box.said}{name_of(self.box.label, model)} {_said(self(output).item())}"
+        return f"{self.box.said}{name_of(self.box.label, model)} {shown(self(output).item())}"
 
 
 _EDGES = {
@@ -192,7 +119,7 @@ class BoxEdge(OfBox):
     def __call__(self, output: Any) -> Tensor:
         if not isinstance(self.box, _Followed):
             return self.settled(output)(output)
-        row, most = _nearest(output, self.box.edges, self.box.label)
+        row, most = nearest(output, self.box.edges, self.box.label)
         if row is None:
             raise ValueError(
                 f"The box vanishes when the network is run again: the nearest of its class overlaps it by {most:.2f}, "
@@ -235,7 +162,7 @@ class _Asked:
                 )
             if not 0 <= self.box < count:
                 raise ValueError(f"There is no box {self.box}: the network finds {count}, numbered from 0.")
-            edges, own = _edges(kept["boxes"][self.box]), int(kept["labels"][self.box])
+            edges, own = edges_of(kept["boxes"][self.box]), int(kept["labels"][self.box])
             if category in (None, own):
                 return _Followed(edges, own, f"box {self.box}: ")
             said = f"box {self.box}: "
@@ -244,9 +171,9 @@ class _Asked:
                 raise ValueError(
                     f"A box is a number, or left, top, right and bottom, and this has {len(self.box)} values."
                 )
-            edges, said = _edges(torch.as_tensor(self.box)), ""
+            edges, said = edges_of(torch.as_tensor(self.box)), ""
         within = kept if category is None else output
-        row, most = _nearest(within, edges, category, least=0.0 if said else OVERLAP)
+        row, most = nearest(within, edges, category, least=0.0 if said else OVERLAP)
         if row is None:
             which = "no box at all" if category is None else f"no box of class {self.name}, even below its threshold,"
             raise ValueError(
@@ -254,58 +181,4 @@ class _Asked:
                 f"run again, has {which} that overlaps by half or more; the nearest overlaps by {most:.2f}. Boxes move "
                 "when picture, size or weights change: take the box from this network's output for this very picture."
             )
-        return _Followed(_edges(within["boxes"][row]), int(within["labels"][row]), said)
-
-
-def _nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP) -> tuple[int | None, float]:
-    """Return the row of the box of class `label` (any, if None) that overlaps `edges` most, and by how much it does.
-
-    The row is None where that is less than `least`, or nothing.
-    """
-    boxes = output["boxes"].detach()
-    if not len(boxes):
-        return None, 0.0
-    wanted = boxes.new_tensor([edges])
-    overlaps = box_iou(boxes, wanted)[:, 0].nan_to_num()
-    overlaps[(boxes == wanted).all(dim=1)] = 1  # also where a box has no area and there is nothing to divide by
-    if label is not None:
-        overlaps = overlaps * (output["labels"] == label)
-    row = int(overlaps.argmax())
-    most = float(overlaps[row])
-    return (row if most > 0 and most >= least else None), most
-
-
-def _edges(box: Tensor) -> Edges:
-    left, top, right, bottom = box.tolist()
-    return left, top, right, bottom
-
-
-def _run(model: Explainable, photo: Photo) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """Return what a detector gives for a photo, and the scale and corner that lay its boxes on the photo."""
-    if model.transform is None:
-        raise ValueError("This model comes without preprocessing, so it can't take a photo: give it a `transform`.")
-    inputs = model.transform(photo.image)
-    device = next((p.device for p in model.network.parameters()), torch.device("cpu"))
-    with left_as_found(model.network), torch.no_grad():
-        (found,) = model.network(inputs[None].to(device))
-    _held(found)
-    left, top, right, bottom = model.transform.region(*photo.image.size)
-    scale = torch.tensor([(right - left) / inputs.shape[2], (bottom - top) / inputs.shape[1]] * 2)
-    return found, scale, torch.tensor([left, top, left, top])
-
-
-def _held(output: Any) -> None:
-    if not isinstance(output, dict) or not {"boxes", "labels", "scores"} <= output.keys():
-        raise TypeError(
-            f"Boxes are looked for in a dict with 'boxes', 'labels' and 'scores'; this model gives {kind_of(output)}: "
-            "give a function of that instead."
-        )
-
-
-def _heads(network: nn.Module) -> list[Any]:
-    """Return the parts of a torchvision detector that drop boxes: its RoI heads, or the one-stage detector itself."""
-    return [m for m in network.modules() if hasattr(m, "detections_per_img") and hasattr(m, "score_thresh")]
-
-
-def _said(score: float) -> str:
-    return f"{score:.2f}" if score >= 0.01 else "below 0.01"
+        return _Followed(edges_of(within["boxes"][row]), int(within["labels"][row]), said)

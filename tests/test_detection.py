@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import detection
 
 import lessons_lib as ll
-from lessons_lib import layouts, measure, rerun, targets_boxes
+from lessons_lib import detections, layouts, measure, rerun
 from lessons_lib.capture import Captured
 from lessons_lib.models import Explainable, Preprocess
 
@@ -35,7 +35,7 @@ FULL_SIZE: dict[str, dict[str, Any]] = {
 def full_size(name: str) -> Explainable:
     torch.manual_seed(0)
     network = getattr(detection, name)(weights=None, weights_backbone=None, **FULL_SIZE[name])
-    for head in targets_boxes._heads(network):
+    for head in detections.heads(network):
         head.score_thresh = 1e-4  # at random weights no score is high
     return Explainable(network.eval(), "backbone", AS_IS, layout=layouts.pyramid)
 
@@ -119,13 +119,13 @@ def test_no_heat_lies_outside_what_the_box_head_pools() -> None:
 def test_with_every_score_the_list_only_grows_at_its_end(name: str) -> None:
     network = full_size(name).network
     batch = AS_IS(PHOTO.image)[None]
-    heads = targets_boxes._heads(network)
+    heads = detections.heads(network)
     before = [(head.score_thresh, head.detections_per_img) for head in heads]
     for head in heads:
         head.detections_per_img = 5
     with torch.no_grad():
         (few,) = network(batch)
-        with pytest.raises(ZeroDivisionError), targets_boxes.every_score(network):
+        with pytest.raises(ZeroDivisionError), detections.every_score(network):
             (many,) = network(batch)
             raise ZeroDivisionError
     assert [(head.score_thresh, head.detections_per_img) for head in heads] == [(t, 5) for t, _ in before]
@@ -260,7 +260,7 @@ def test_a_pyramid_is_laid_on_its_finest_grid() -> None:
     rows = [[1.0, 1.0, 2.0, 3.0, 3.0], [4.0, 4.0, 5.0, 6.0, 6.0], [4.0, 4.0, 5.0, 6.0, 6.0]]
     torch.testing.assert_close(laid[0, 0], torch.tensor(rows))
     torch.testing.assert_close(laid[0, 1], fine[0, 0])
-    with pytest.raises(TypeError, match=r"emits 2 tensors in a dict: choose a layer inside it .*layouts\.pyramid"):
+    with pytest.raises(TypeError, match=r"emits 2 tensors in a dict, a `layouts\.pyramid`: choose a layer inside it"):
         layouts.nchw({"coarse": coarse, "fine": fine})
 
 
@@ -321,11 +321,18 @@ def test_ablation_equals_the_whole_network_and_never_runs_the_backbone_again(lay
         ll.explain(model, copies(), ll.BoxScore(0), method=some)
     finally:
         hook.remove()
-    assert runs == [1, 1, 1]  # the run that is explained, a try with one picture, and what is kept to be repeated
+    assert runs == [1, 1, 1, 1]  # what is explained, the box's proposal, a try with one picture, what is to be repeated
     assert all("forward" not in vars(module) for module in model.network.modules())
 
     batch = model.transform(copies().image)[None]
-    with torch.no_grad(), targets_boxes.every_score(model.network):
+    kept: list[Any] = []
+
+    def once(_module: nn.Module, _inputs: Any, proposed: Any) -> Any:
+        kept.append(proposed)
+        return kept[0]
+
+    with torch.no_grad(), detections.every_score(model.network):
+        fixed = model.network.rpn.register_forward_hook(once)  # the places of the first run, in all
         target = ll.BoxScore(0).settled(model.network(batch)[0])
         for channel, score in zip(channels, found[0], strict=True):
 
@@ -336,6 +343,18 @@ def test_ablation_equals_the_whole_network_and_never_runs_the_backbone_again(lay
             expected = target(model.network(batch)[0])
             handle.remove()
             assert score.item() == pytest.approx(expected.item(), rel=1e-4)
+        fixed.remove()
+
+
+def test_only_the_boxs_own_proposal_runs_again() -> None:
+    model, widths = detector(), []
+    hook = model.network.roi_heads.box_head.register_forward_hook(lambda _m, inputs, _o: widths.append(len(inputs[0])))
+    try:
+        ll.explain(model, copies(), ll.BoxScore(0), method=partial(ll.ablationcam, chunk=32))
+    finally:
+        hook.remove()
+    assert widths[-2:] == [32, 32]  # 64 channels, one proposal each
+    assert all("forward" not in vars(module) for module in model.network.modules())
 
 
 # --- against the truth ------------------------------------------------------------------------------------------------

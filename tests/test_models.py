@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lessons_lib import capture, layouts, models, networks, photos
+from lessons_lib import capture, models, networks, photos
 from lessons_lib.collage import KINDS, Scene, Scenes
 from lessons_lib.heatmaps import explain
 from lessons_lib.targets import ClassScore
@@ -231,30 +231,3 @@ def test_the_switch_takes_lessons_to_full_size(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LESSONS_FULL_SIZE", "1")
     monkeypatch.setattr(published, "_downloaded", lambda entry: models.full_size("resnet50", None).network.state_dict())
     assert type(models.lesson("imagenet").network).__name__ == "ResNet"
-
-
-def test_tokens_are_laid_out_along_the_rows_without_the_class_token() -> None:
-    maps = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4).float()
-    patches = maps.flatten(2).transpose(1, 2)
-    with_class = torch.cat([torch.full((2, 1, 3), -1.0), patches], dim=1)
-    assert torch.equal(layouts.tokens(with_class), maps)
-    assert torch.equal(layouts.tokens(patches), maps)
-
-
-def test_channels_last_come_first() -> None:
-    maps = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).float()
-    assert torch.equal(layouts.nhwc(maps.permute(0, 2, 3, 1)), maps)
-
-
-@pytest.mark.parametrize(
-    ("layout", "shape", "sentence"),
-    [
-        (layouts.tokens, (1, 199, 8), "199 tokens do not fill a square: 14 × 14 is 196, and 3 are left"),
-        (layouts.tokens, (1, 2, 8), "2 tokens do not fill a square"),
-        (layouts.tokens, (1, 8, 4, 4), "1 × 8 × 4 × 4, not N × tokens × C"),
-        (layouts.nhwc, (1, 16, 8), "1 × 16 × 8, not N × H × W × C"),
-    ],
-)
-def test_what_is_no_grid_is_named(layout: layouts.Layout, shape: tuple[int, ...], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        layout(torch.zeros(shape))

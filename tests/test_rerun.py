@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import lessons_lib as ll
-from lessons_lib import capture, layouts, rerun
+from lessons_lib import capture, rerun
 
 pytestmark = pytest.mark.filterwarnings("ignore:The map for")  # what is tiny is often blank
 
@@ -154,7 +154,7 @@ class Patches(nn.Module):
 @pytest.mark.parametrize("order", ["nhwc", "tokens"])
 def test_ablation_happens_on_what_the_layer_emits_whatever_its_layout(order: str) -> None:
     network = Patches(order)
-    model = ll.models.Explainable(network, layer="norm", layout=getattr(layouts, order))
+    model = ll.models.Explainable(network, layer="norm")
     (heat,) = ll.explain(model, PICTURES[:1], ll.ClassScore(0), method=ll.ablationcam)
     with torch.no_grad():
         y, w = network(PICTURES[:1])[0, 0], []

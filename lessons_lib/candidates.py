@@ -1,0 +1,128 @@
+"""Which layers of a network can be looked at, found by running it once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib import inputs, targets
+from lessons_lib.capture import left_as_found, measuring
+from lessons_lib.layouts import Layout, recognised
+from lessons_lib.records import Explainable
+from lessons_lib.targets import Target
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A layer that emits something with rows and columns.
+
+    Args:
+        layer: its dotted name; of several layers that emit the same tensor, the outermost.
+        maps: channels, rows and columns of its maps.
+        read_as: the layout by which they are read, "nchw", "nhwc", "tokens" or the record's own.
+        gradient: whether the score's gradient is anything but zero there, where the maps are.
+    """
+
+    layer: str
+    maps: tuple[int, int, int]
+    read_as: str
+    gradient: bool
+
+
+class Candidates(list[Candidate]):
+    """Layers in the order in which they run; printed as a table."""
+
+    def __repr__(self) -> str:
+        rows = [(c.layer, " × ".join(map(str, c.maps)), c.read_as, "yes" if c.gradient else "zero") for c in self]
+        rows.insert(0, ("layer", "C × H × W", "read as", "gradient"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) -> Candidates:
+    """Return the layers at which a heatmap can be made, in the order in which they run.
+
+    A layer is in the list when it runs once and emits more than one cell with rows and columns (`layouts.recognised`).
+    The projections inside a block (`nn.Linear`) are left out. When no layer is named, `explain` takes the last one
+    whose gradient is not zero. The network runs forward once, and backward once.
+
+    Args:
+        model, pictures, target: as in `explain`.
+
+    Example:
+        >>> layers(torchvision.models.resnet18(), batch)[-1]
+        Candidate(layer='layer4', maps=(512, 7, 7), read_as='nchw', gradient=True)
+    """
+    model = model if isinstance(model, Explainable) else Explainable(model)
+    photos, batch, _ = inputs.ready(pictures, model)
+    return listed(model, batch, targets.one_each(target, len(photos), model))
+
+
+def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> str:
+    """Return the last layer that emits maps and whose gradient there is not zero.
+
+    Raises:
+        ValueError: there is none.
+    """
+    names = [candidate.layer for candidate in listed(model, batch, aims) if candidate.gradient]
+    if not names:
+        children = ", ".join(name for name, _ in model.network.named_children())
+        raise ValueError(
+            f"No layer of this {type(model.network).__name__} emits maps on which the score depends: say at which "
+            f"layer to look with `layer=…`; it has {children}."
+        )
+    return names[-1]
+
+
+def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candidates:
+    """Return the candidates of a network for a batch that is ready, and one target for each picture in it."""
+    network = model.network
+    runs: Counter[nn.Module] = Counter()
+    emitted: dict[int, tuple[Tensor, list[str]]] = {}
+    names = {module: name for name, module in network.named_modules() if name}
+    size: list[int] = []
+
+    def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
+        runs[module] += 1
+        if isinstance(output, Tensor) and output.ndim in (3, 4) and not isinstance(module, nn.Linear):
+            emitted.setdefault(id(output), (output, []))[1].append(names[module])
+
+    with ExitStack() as states, torch.inference_mode(False), torch.enable_grad():
+        states.enter_context(left_as_found(network))
+        for aim in aims:
+            states.enter_context(aim.prepared(network))
+        handles = [module.register_forward_hook(keep) for module in names]
+        handles.extend(measuring(network, size))
+        try:
+            output = network(batch.clone().requires_grad_().clone())  # a copy, should the network change it in place
+        finally:
+            for handle in handles:
+                handle.remove()
+        rows = targets.rows(output, len(batch))
+        scores = [aim.settled(row)(row) for aim, row in zip(aims, rows, strict=True)]
+        kept = [one for one in emitted.values() if one[0].requires_grad]
+        gradients = torch.autograd.grad(torch.stack(scores).sum(), [one for one, _ in kept], allow_unused=True)
+    height, width = size or batch.shape[-2:]
+    once = {names[module] for module, count in runs.items() if count == 1}
+    found = Candidates()
+    for (tensor, owners), gradient in zip(kept, gradients, strict=True):
+        outermost = min((name for name in owners if name in once), key=lambda name: name.count("."), default=None)
+        try:
+            layout = model.layout or recognised(tensor, len(batch), (height, width))
+            maps = layout(tensor)
+        except ValueError:
+            continue  # no picture: not a candidate
+        if outermost is None or maps.shape[2:].numel() < 2:
+            continue
+        heard = gradient is not None and bool(layout(gradient).any())
+        shape = (maps.shape[1], maps.shape[2], maps.shape[3])
+        found.append(Candidate(outermost, shape, _name(layout), heard))
+    return found
+
+
+def _name(layout: Layout) -> str:
+    return getattr(layout, "__name__", "") or getattr(getattr(layout, "func", None), "__name__", "own layout")

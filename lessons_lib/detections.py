@@ -1,0 +1,195 @@
+"""What a detector finds in a picture, to read; and the states in which it tells more than that, or does less."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.ops import box_iou
+
+from lessons_lib.capture import left_as_found
+from lessons_lib.models import Explainable
+from lessons_lib.photos import Photo
+from lessons_lib.targets import kind_of, name_of
+
+Edges = tuple[float, float, float, float]
+OVERLAP = 0.5
+"""The intersection over union from which on two boxes are taken for the same."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box on a photo: its class, its score, and left, top, right and bottom in the photo's pixels."""
+
+    name: str
+    score: float
+    edges: Edges
+
+    def __repr__(self) -> str:
+        left, top, right, bottom = self.edges
+        return f"{self.name} {shown(self.score)} · columns {left:.0f} to {right:.0f}, rows {top:.0f} to {bottom:.0f}"
+
+
+def boxes(model: Explainable, photo: Photo, threshold: float = 0.5) -> list[Box]:
+    """Return what a detector finds on a photo, the highest score first; the n-th is explained by `BoxScore(n)`.
+
+    Args:
+        threshold: of the score; what lies below it is left out.
+
+    Raises:
+        ValueError: the model comes without preprocessing.
+        TypeError: its output has no boxes.
+
+    Example:
+        >>> boxes(models.detector(), collage.scene(3))
+    """
+    found, scale, corner = _run(model, photo)
+    placed = (found["boxes"].cpu() * scale + corner).tolist()
+    return [
+        Box(name_of(int(label), model), float(score), (edges[0], edges[1], edges[2], edges[3]))
+        for edges, label, score in zip(placed, found["labels"], found["scores"], strict=True)
+        if score > threshold
+    ]
+
+
+def runner_up(model: Explainable, photo: Photo, number: int = 0) -> str | None:
+    """Return the class that a detector would have chosen for a box in second place; None where it offers no other.
+
+    Each other class is judged by its box that overlaps this one most, as `BoxScore(number, category)` does.
+
+    Example:
+        >>> runner_up(models.detector(), collage.scene(3))
+    """
+    with every_score(model.network):
+        found, _, _ = _run(model, photo)
+    own, edges = found["labels"][number], edges_of(found["boxes"][number])
+    rows = {int(label): nearest(found, edges, int(label), least=0.0)[0] for label in found["labels"].unique()}
+    scores = {label: float(found["scores"][row]) for label, row in rows.items() if row is not None and label != own}
+    return name_of(max(scores, key=lambda label: scores[label]), model) if scores else None
+
+
+@contextmanager
+def every_score(network: nn.Module) -> Iterator[None]:
+    """Let a torchvision detector keep boxes of any score, and any number of them; its thresholds are put back.
+
+    A box that stays is not changed by what lies below it, so the list only grows longer at its end. With it comes what
+    the detector would have said of a place in second or third choice.
+
+    Example:
+        >>> with every_score(network):
+        ...     (found,) = network(batch)
+    """
+    before = [(head, head.score_thresh, head.detections_per_img) for head in heads(network)]
+    try:
+        for head, _, _ in before:
+            head.score_thresh, head.detections_per_img = -1.0, 10**9
+        yield
+    finally:
+        for head, threshold, most in before:
+            head.score_thresh, head.detections_per_img = threshold, most
+
+
+def narrowed(
+    network: nn.Module, picture: Tensor, edges: Edges, label: int
+) -> Callable[[int], AbstractContextManager[None]]:
+    """Return, for a number of variants, the state in which a two-stage detector looks at one proposal only.
+
+    It is the proposal that the box comes from, the same for every variant. So places are held fixed, as they are for
+    the gradient, which does not flow into them either; and what a head would have said of all other places is not
+    computed. One run on the picture finds the proposal. Other networks run as they are.
+
+    Args:
+        picture: 1×3×H×W, as the network is given it.
+        edges, label: of the box, as in the network's output.
+
+    Example:
+        >>> with narrowed(network, picture, edges, label)(2):
+        ...     network(torch.cat([picture, picture]))
+    """
+    detector = next((module for module in network.modules() if isinstance(module, GeneralizedRCNN)), None)
+    if detector is None:
+        return lambda count: nullcontext()
+    proposals, logits = [], []
+    seen = [
+        detector.rpn.register_forward_hook(lambda _m, _i, output: proposals.extend(output[0])),
+        detector.roi_heads.box_predictor.register_forward_hook(lambda _m, _i, output: logits.append(output[0])),
+    ]
+    try:
+        (found,) = network(picture)
+    finally:
+        for hook in seen:
+            hook.remove()
+    row, _ = nearest(found, edges, label)
+    if row is None:
+        return lambda count: nullcontext()
+    scores = logits[0].softmax(dim=1)[:, label]
+    (same,) = torch.where(scores == found["scores"][row])
+    overlaps = box_iou(proposals[0][same], found["boxes"][row : row + 1])[:, 0]
+    proposal = proposals[0][same[overlaps.argmax()]][None]
+
+    @contextmanager
+    def state(count: int) -> Iterator[None]:
+        vars(detector.rpn)["forward"] = lambda *_, **__: ([proposal] * count, {})  # found before the class's own
+        try:
+            yield
+        finally:
+            vars(detector.rpn).pop("forward")
+
+    return state
+
+
+def nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP) -> tuple[int | None, float]:
+    """Return the row of the box of class `label` (any, if None) that overlaps `edges` most, and by how much it does.
+
+    The row is None where that is less than `least`, or nothing.
+    """
+    boxes = output["boxes"].detach()
+    if not len(boxes):
+        return None, 0.0
+    wanted = boxes.new_tensor([edges])
+    overlaps = box_iou(boxes, wanted)[:, 0].nan_to_num()
+    overlaps[(boxes == wanted).all(dim=1)] = 1  # also where a box has no area and there is nothing to divide by
+    if label is not None:
+        overlaps = overlaps * (output["labels"] == label)
+    row = int(overlaps.argmax())
+    most = float(overlaps[row])
+    return (row if most > 0 and most >= least else None), most
+
+
+def edges_of(box: Tensor) -> Edges:
+    left, top, right, bottom = box.tolist()
+    return left, top, right, bottom
+
+
+def _run(model: Explainable, photo: Photo) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Return what a detector gives for a photo, and the scale and corner that lay its boxes on the photo."""
+    if model.transform is None:
+        raise ValueError("This model comes without preprocessing, so it can't take a photo: give it a `transform`.")
+    inputs = model.transform(photo.image)
+    device = next((p.device for p in model.network.parameters()), torch.device("cpu"))
+    with left_as_found(model.network), torch.no_grad():
+        (found,) = model.network(inputs[None].to(device))
+    held(found)
+    left, top, right, bottom = model.transform.region(*photo.image.size)
+    scale = torch.tensor([(right - left) / inputs.shape[2], (bottom - top) / inputs.shape[1]] * 2)
+    return found, scale, torch.tensor([left, top, left, top])
+
+
+def held(output: Any) -> None:
+    if not isinstance(output, dict) or not {"boxes", "labels", "scores"} <= output.keys():
+        raise TypeError(
+            f"Boxes are looked for in a dict with 'boxes', 'labels' and 'scores'; this model gives {kind_of(output)}: "
+            "give a function of that instead."
+        )
+
+
+def heads(network: nn.Module) -> list[Any]:
+    """Return the parts of a torchvision detector that drop boxes: its RoI heads, or the one-stage detector itself."""
+    return [m for m in network.modules() if hasattr(m, "detections_per_img") and hasattr(m, "score_thresh")]
+
+
+def shown(score: float) -> str:
+    return f"{score:.2f}" if score >= 0.01 else "below 0.01"
