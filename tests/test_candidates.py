@@ -1,0 +1,178 @@
+"""Which layer, which reshape: vision transformers of torchvision and timm at full size, with nothing said by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import timm
+import torch
+import torchvision
+from pytorch_grad_cam import GradCAM as PytorchGradCam
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+
+import lessons_lib as ll
+from lessons_lib.models import Explainable
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, its input's size, the default layer's name, and the reshape that a user of pytorch-grad-cam writes."""
+
+    make: str
+    options: dict[str, Any]
+    size: tuple[int, int]
+    layer: str
+    reshape: Callable[[Tensor], Tensor] | None
+
+
+def grid(rows: int, columns: int, special: int) -> Callable[[Tensor], Tensor]:
+    return lambda x: x[:, special:].reshape(len(x), rows, columns, -1).permute(0, 3, 1, 2)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+CASES = [
+    Case(
+        "torchvision vit_b_16", {"image_size": 112}, (112, 112), "encoder.layers.encoder_layer_11.ln_1", grid(7, 7, 1)
+    ),
+    Case("torchvision swin_t", {}, (128, 96), "permute", None),
+    Case("torchvision swin_v2_t", {}, (128, 96), "permute", None),
+    Case("torchvision maxvit_t", {}, (224, 224), "blocks.3", None),
+    Case("timm deit_tiny_patch16_224", {}, (224, 224), "blocks.11.norm1", grid(14, 14, 1)),
+    Case("timm deit_tiny_distilled_patch16_224", {}, (224, 224), "blocks.11.norm1", grid(14, 14, 2)),
+    Case(
+        "timm vit_small_patch14_reg4_dinov2",
+        {"img_size": (112, 84), "num_classes": 10},
+        (112, 84),
+        "blocks.11.norm1",
+        grid(8, 6, 5),
+    ),
+    Case("timm swin_tiny_patch4_window7_224", {}, (224, 224), "norm", channels_last),
+    Case("timm convnext_tiny", {}, (96, 128), "stages", None),
+]
+
+
+def built(case: Case) -> nn.Module:
+    torch.manual_seed(5)
+    library, name = case.make.split()
+    if library == "timm":
+        network = timm.create_model(name, pretrained=False, **case.options)
+    else:
+        network = torchvision.models.get_model(name, weights=None, **case.options)
+    heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    for head in heads[-2:]:  # torchvision's ViT begins with a head of zeros; a distilled DeiT has two heads
+        nn.init.normal_(head.weight, std=1.0)
+    return network.eval()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.make for case in CASES])
+def test_a_network_that_was_never_heard_of_is_explained_and_equals_pytorch_grad_cam(case: Case) -> None:
+    network, batch = built(case), torch.randn(2, 3, *case.size, generator=torch.Generator().manual_seed(6))
+    with torch.no_grad():
+        logits = network(batch)
+    classes = logits.argmax(1).tolist()
+    heats = ll.explain(network, batch)  # no layer, no reshape, no class
+    assert [heat.layer for heat in heats] == [case.layer] * 2
+    assert all(heat.describe().endswith(f"layer {case.layer}, the last that has a say") for heat in heats)
+    layer = network.get_submodule(case.layer)
+    targets = [ClassifierOutputTarget(category) for category in classes]
+    with PytorchGradCam(network, [layer], reshape_transform=case.reshape) as peer:
+        peer(batch, targets)
+        A, g = peer.activations_and_grads.activations[0], peer.activations_and_grads.gradients[0]
+        raw = torch.from_numpy(peer.get_cam_image(batch, layer, targets, A.numpy(), g.numpy()))
+    for heat, theirs in zip(heats, raw, strict=True):
+        assert heat.values.abs().max() > 0
+        torch.testing.assert_close(
+            heat.values / heat.values.abs().max(), theirs / theirs.abs().max(), rtol=0, atol=1e-4
+        )
+
+
+def test_the_list_names_each_layer_once_with_its_maps_and_its_gradient() -> None:
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(weights=None).eval()
+    found = ll.layers(network, torch.randn(2, 3, 64, 96))
+    names = [candidate.layer for candidate in found]
+    assert len(names) == len(set(names))
+    assert names[0] == "conv1"
+    assert names[-1] == "layer4"  # and not layer4.1, which emits the same tensor, nor the 1 × 1 after pooling
+    assert found[-1].maps == (512, 2, 3)
+    assert not any(name.endswith("relu") and name != "relu" for name in names)  # a block's ReLU runs twice
+    first, *_, last = repr(found).splitlines()
+    assert first.split() == ["layer", "C", "×", "H", "×", "W", "read", "as", "gradient"]
+    assert last.split() == ["layer4", "512", "×", "2", "×", "3", "nchw", "yes"]
+
+
+@pytest.fixture(scope="module")
+def vit() -> Explainable:
+    return ll.models.vit()
+
+
+@pytest.fixture(scope="module")
+def scene() -> ll.photos.Photo:
+    return ll.collage.scene(2, count=2)
+
+
+def test_after_the_last_block_of_a_vit_the_patches_gradient_is_exactly_zero(
+    vit: Explainable, scene: ll.photos.Photo
+) -> None:
+    found = {candidate.layer: candidate for candidate in ll.layers(vit, scene)}
+    for layer in ("encoder.layers.encoder_layer_5", "encoder.ln"):
+        assert not found[layer].gradient
+        seen = ll.capture.run(vit.network, vit.transform(scene.image)[None], layer)
+        seen.scores = seen.output[:, 0]
+        assert not seen.gradients.any()  # every patch, every channel: zero, not small
+        (raw,) = seen._gradients_to([seen.emitted])
+        assert raw[:, 0].any()  # all that the head reads is the class token
+    names = [name for name, candidate in found.items() if candidate.gradient]
+    assert names[-1] == "encoder.layers.encoder_layer_5.ln_1"
+
+
+def test_after_the_last_block_of_a_global_pooled_vit_it_is_not_zero() -> None:
+    torch.manual_seed(0)
+    network = timm.models.VisionTransformer(
+        img_size=(32, 48), patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=4, class_token=False,
+        global_pool="avg",
+    )  # fmt: skip
+    (heat,) = ll.explain(network.eval(), torch.randn(1, 3, 32, 48))
+    assert heat.layer == "blocks"
+    assert heat.values.shape == (4, 6)
+    assert (heat.values != 0).all()
+
+
+def test_a_map_behind_the_last_block_is_told_as_blank_with_the_way_out(
+    vit: Explainable, scene: ll.photos.Photo
+) -> None:
+    with pytest.warns(UserWarning, match=r"zero everywhere at encoder\.ln; choose an earlier layer"):
+        ll.explain(vit, scene, layer="encoder.ln")
+
+
+def test_the_same_map_for_every_class_is_what_eigencam_gives_and_gradcam_does_not(
+    vit: Explainable, scene: ll.photos.Photo
+) -> None:
+    for method, same in ((ll.eigencam, True), (ll.gradcam, False), (ll.layercam, False)):
+        cat, rocket = ll.explain(vit, scene, [ll.ClassScore("cat"), ll.ClassScore("rocket")], method=method)
+        assert torch.allclose(cat.values, rocket.values) is same
+
+
+def test_every_picture_of_a_batch_gets_its_own_map(vit: Explainable) -> None:
+    scenes = [ll.collage.scene(seed) for seed in (1, 2, 3)]
+    aims = [ll.ClassScore(kind) for kind in ("cat", "rocket", "cat")]
+    for scene, aim, heat in zip(scenes, aims, ll.explain(vit, scenes, aims), strict=True):
+        torch.testing.assert_close(heat.values, ll.explain(vit, scene, aim).values, rtol=1e-3, atol=1e-4)
+
+
+def test_windows_are_no_pictures() -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False).eval()
+    with pytest.raises(ValueError, match=r"49 × 96 for 1 picture: these are windows or regions"):
+        ll.explain(network, torch.randn(1, 3, 224, 224), layer="layers.0.blocks.0.attn")
+
+
+def test_a_network_without_maps_gets_a_sentence() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    with pytest.raises(ValueError, match=r"No layer of this Sequential emits maps .* it has 0, 1\."):
+        ll.explain(network, torch.randn(1, 3, 4, 4))

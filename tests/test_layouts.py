@@ -1,0 +1,125 @@
+"""What a layer emits is told by its shape and the picture's, laid out in rows and columns, and laid back exactly."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lessons_lib as ll
+from lessons_lib import layouts
+
+GRIDS = [(14, 14), (16, 12)]
+
+
+def maps_of(grid: tuple[int, int]) -> Tensor:
+    """Return maps in which every number is another."""
+    return torch.arange(2 * 3 * grid[0] * grid[1]).view(2, 3, *grid).float()
+
+
+def as_tokens(maps: Tensor, special: int) -> Tensor:
+    """Return maps as tokens behind special ones, which hold -1."""
+    return torch.cat([torch.full((len(maps), special, maps.shape[1]), -1.0), maps.flatten(2).mT], dim=1)
+
+
+@pytest.mark.parametrize("special", [0, 1, 2, 5])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_grid_to_tokens_and_back_is_exact(grid: tuple[int, int], special: int) -> None:
+    maps = maps_of(grid)
+    emitted = as_tokens(maps, special)
+    size = (16 * grid[0], 16 * grid[1])
+    laid = layouts.recognised(emitted, 2, size)(emitted)
+    assert torch.equal(laid, maps)
+    assert torch.equal(as_tokens(laid, special), emitted)
+    # The mistakes this guards against: the class token kept, height and width swapped.
+    if special == 1:
+        assert not torch.equal(emitted[:, :-1].unflatten(1, grid).permute(0, 3, 1, 2), maps)
+    if grid[0] != grid[1]:
+        assert not torch.equal(layouts.tokens(emitted, grid[::-1]).mT, maps)
+
+
+@pytest.mark.parametrize("pad", [0, 5])
+def test_a_picture_that_the_patches_do_not_fill_is_cut_off_or_padded(pad: int) -> None:
+    height, width = 16 * 6 + pad, 16 * 4 + pad
+    for grid in [(6, 4), (7, 5)] if pad else [(6, 4)]:
+        emitted = as_tokens(maps_of(grid), 1)
+        assert torch.equal(layouts.recognised(emitted, 2, (height, width))(emitted), maps_of(grid))
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (16, 12), (3, 4)])
+@pytest.mark.parametrize("channels", [1, 96, 768])
+def test_channels_first_and_last_are_told_apart(height: int, width: int, channels: int) -> None:
+    maps = torch.arange(2 * channels * height * width).view(2, channels, height, width).float()
+    size = (32 * height, 32 * width)
+    assert torch.equal(layouts.recognised(maps, 2, size)(maps), maps)
+    last = maps.permute(0, 2, 3, 1)
+    assert torch.equal(layouts.recognised(last, 2, size)(last), maps)
+
+
+def test_where_both_readings_fit_it_is_channels_first_and_a_record_may_say_otherwise() -> None:
+    both = torch.randn(1, 8, 8, 8)
+    assert layouts.recognised(both, 1, (64, 64)) is layouts.nchw
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cut = nn.Conv2d(3, 8, 8, stride=8)
+            self.norm = nn.LayerNorm(8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.cut(x).permute(0, 2, 3, 1)).mean(dim=(1, 2))
+
+    network, x = Last(), torch.randn(1, 3, 64, 64)
+    told = ll.explain(ll.models.Explainable(network, layout=layouts.nhwc), x, ll.ClassScore(0), layer="norm")[0]
+    untold = ll.explain(network, x, ll.ClassScore(0), layer="norm")[0]
+    assert not torch.allclose(told.values, untold.values)
+
+
+def test_several_tensors_are_a_pyramid() -> None:
+    assert layouts.recognised({"0": torch.zeros(1, 4, 8, 8)}, 1, (64, 64)) is layouts.pyramid
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "sentence"),
+    [
+        (
+            (1, 199, 8),
+            (224, 224),
+            r"199 tokens for a picture of 224 × 224. .* 14 × 14, has 196 patches, and 3 tokens are ",
+        ),
+        (
+            (1, 199, 8),
+            (224, 224),
+            r"where 0, 1 \(a class token\), 2 \(class and distillation token\), .* were expected",
+        ),
+        ((2, 49, 8), (224, 224), r"2 × 49 × 8 for 1 picture: these are windows or regions"),
+        ((1, 64, 49, 32), (224, 224), r"1 × 64 × 49 × 32, and neither its last two axes"),
+        ((1, 10), (224, 224), r"1 × 10, not N × C × H × W"),
+    ],
+)
+def test_what_is_no_picture_is_named_with_its_counts(
+    shape: tuple[int, ...], size: tuple[int, int], sentence: str
+) -> None:
+    emitted = torch.zeros(shape)
+    with pytest.raises(ValueError, match=sentence):
+        layouts.recognised(emitted, 1, size)(emitted)
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "sentence"),
+    [
+        (partial(layouts.tokens, grid=(4, 4)), (1, 15, 8), "15 tokens, and a grid of 4 × 4 needs 16"),
+        (partial(layouts.tokens, grid=(4, 4)), (1, 8, 4, 4), "1 × 8 × 4 × 4, not N × tokens × C"),
+        (layouts.nhwc, (1, 16, 8), "1 × 16 × 8, not N × H × W × C"),
+    ],
+)
+def test_a_layout_that_was_given_names_what_does_not_fit(
+    layout: layouts.Layout, shape: tuple[int, ...], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        layout(torch.zeros(shape))
+
+
+def test_a_grid_that_was_given_drops_whatever_stands_before_it() -> None:
+    maps = maps_of((4, 6))
+    assert torch.equal(layouts.tokens(as_tokens(maps, 7), grid=(4, 6)), maps)
