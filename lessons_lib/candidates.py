@@ -104,7 +104,8 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
                 handle.remove()
         rows = targets.rows(output, len(batch))
         scores = [aim.settled(row)(row) for aim, row in zip(aims, rows, strict=True)]
-        kept = [one for one in emitted.values() if one[0].requires_grad]
+        if not (kept := [one for one in emitted.values() if one[0].requires_grad]):
+            return Candidates()
         gradients = torch.autograd.grad(torch.stack(scores).sum(), [one for one, _ in kept], allow_unused=True)
     height, width = size or batch.shape[-2:]
     once = {names[module] for module, count in runs.items() if count == 1}

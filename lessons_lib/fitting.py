@@ -151,21 +151,22 @@ def label_loss(network: nn.Module, pixels: Tensor, truth: dict[str, Tensor]) -> 
 
 
 def token_loss(network: VisionTransformer, pixels: Tensor, truth: dict[str, Tensor]) -> Tensor:
-    """`label_loss`, and the same for every patch: the head reads from its token what share of it is each kind.
+    """`label_loss`, and five times the same for every patch: the head reads from its token which kinds cover it.
 
-    After Jiang et al., "All Tokens Matter: Token Labeling for Training Better Vision Transformers", arXiv 2104.10858;
-    their labels come from another network, these from the scenes. A small transformer learns from far fewer scenes so.
+    A kind covers a patch when it takes a quarter of it. After Jiang et al., "All Tokens Matter: Token Labeling for
+    Training Better Vision Transformers", arXiv 2104.10858; their labels are shares that another network gives, and
+    count half. A small transformer learns from far fewer scenes so, and keeps what it sees where it sees it.
     """
     encoded: list[Tensor] = []
     handle = network.encoder.register_forward_hook(lambda _module, _inputs, output: encoded.append(output))
     whole = label_loss(network, pixels, truth)
     handle.remove()
-    kinds = torch.arange(1, 1 + len(KINDS), device=pixels.device)[:, None, None]
-    shares = nn.functional.avg_pool2d((truth["label_map"][:, None] == kinds).float(), network.patch_size)
+    side = network.image_size // network.patch_size
+    covered = (_shares(truth["label_map"], side, side) >= 0.25).float()
     with torch.autocast(pixels.device.type, torch.bfloat16):
         logits = network.heads(encoded[0][:, 1:])
-    patches = nn.functional.binary_cross_entropy_with_logits(logits.float(), shares.flatten(2).mT)
-    return whole + patches
+    patches = nn.functional.binary_cross_entropy_with_logits(logits.float(), covered.flatten(1, 2))
+    return whole + 5 * patches
 
 
 class PatchLoss(nn.Module):
@@ -187,9 +188,8 @@ class PatchLoss(nn.Module):
         whole = label_loss(network, pixels, truth)
         handle.remove()
         cells = self.head(emitted[0].float())
-        kinds = torch.arange(1, 1 + len(KINDS), device=pixels.device)[:, None, None]
-        shares = nn.functional.adaptive_avg_pool2d((truth["label_map"][:, None] == kinds).float(), cells.shape[1:3])
-        return whole + nn.functional.binary_cross_entropy_with_logits(cells, shares.permute(0, 2, 3, 1))
+        shares = _shares(truth["label_map"], cells.shape[1], cells.shape[2])
+        return whole + nn.functional.binary_cross_entropy_with_logits(cells, shares)
 
 
 def box_loss(network: nn.Module, pixels: Tensor, truth: list[dict[str, Tensor]]) -> Tensor:
@@ -202,6 +202,13 @@ def region_loss(network: nn.Module, pixels: Tensor, truth: list[dict[str, Tensor
     """Cross-entropy of each pixel's class."""
     label_maps = torch.stack([one["label_map"] for one in truth]).long()
     return nn.functional.cross_entropy(network(pixels)["out"], label_maps)
+
+
+def _shares(label_maps: Tensor, rows: int, columns: int) -> Tensor:
+    """Return what share of each cell of a grid is each kind, N×rows×columns×5."""
+    kinds = torch.arange(1, 1 + len(KINDS), device=label_maps.device)[:, None, None]
+    shares = nn.functional.adaptive_avg_pool2d((label_maps[:, None] == kinds).float(), (rows, columns))
+    return shares.permute(0, 2, 3, 1)
 
 
 def _stack(items: list[tuple[Tensor, dict[str, Tensor]]]) -> Batch:

@@ -162,11 +162,11 @@ RECIPES = {
     ),
     "vit": Recipe(
         build=lambda: networks.vit(len(KINDS)),
-        batches=_kept(6000, 32),
+        batches=_kept(8000, 64),
         loss=lambda: token_loss,
-        steps=1000,
+        steps=700,
         rate=1e-3,
-        words="32 of 6,000 scenes a step, mirrored and shifted at random; labels, and each patch's share of each kind",
+        words="64 of 8,000 scenes a step, mirrored and shifted at random; labels, and which kinds cover each patch",
     ),
     "swin": Recipe(
         build=lambda: networks.swin(len(KINDS)),

@@ -149,12 +149,6 @@ def foreign(_: nn.Module) -> nn.Module:
 
 # The network, how it is asked, and the sentence it must get.
 ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]] = {
-    "no layer given": (
-        Small,
-        lambda n: asked(n, layer=None),
-        ValueError,
-        "Say at which layer to look with `layer=…`: this Small has features, pool, drop, head, unused.",
-    ),
     "misspelt layer": (
         Small,
         lambda n: asked(n, layer="featurs.0"),
