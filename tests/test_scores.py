@@ -79,6 +79,7 @@ def test_every_card_is_kept_by_its_model_and_a_better_one_would_not_be(
         ("detector", "precision", 0.98),
         ("segmenter", "mean IoU", 0.85),
         ("vit", "scenes right", 0.95),
+        ("vit", "peak on object", 0.85),
         ("swin", "scenes right", 0.95),
         ("swin", "peak on object", 0.85),
         ("flat_cnn", "labels right", 0.90),
