@@ -10,7 +10,8 @@ from lessons_lib.targets import ClassScore
 
 VIT_LAYERS = [f"encoder.layers.encoder_layer_{block}{part}" for block in range(6) for part in (".ln_1", ".ln_2", "")]
 SWIN_LAYERS = [f"features.{s}.{b}{part}" for s in (1, 3, 5) for b in (0, 1) for part in (".norm1", ".norm2", "")]
-"""Every block of the embedded models: its two norms, and what it emits."""
+SWIN_LAYERS.append("norm")
+"""Every block of the embedded models: its two norms, and what it emits; and the norm before Swin's pooling."""
 
 _CHUNK = 25
 

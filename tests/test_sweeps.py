@@ -1,0 +1,122 @@
+"""Which layer of a transformer: the stored tables hold on a few of their scenes, and the default layer is the best."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lessons_lib import measure, metrics, models, sweeps
+from lessons_lib.collage import scene
+from lessons_lib.heatmaps import Heatmap
+from lessons_lib.methods import gradcam
+from lessons_lib.metrics import Table
+from lessons_lib.photos import Photo
+from lessons_lib.targets import ClassScore
+
+MODELS = {"vit": models.vit, "swin": models.swin}
+LAYERS = {
+    "vit": ["encoder.layers.encoder_layer_3.ln_2", "encoder.layers.encoder_layer_5.ln_1"],
+    "swin": ["features.3.1", "features.5.1.norm1", "features.5.1", "norm"],
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def measured(request: pytest.FixtureRequest) -> tuple[str, dict[str, Table]]:
+    name = request.param
+    return name, sweeps.sweep(MODELS[name](), LAYERS[name], (measure.ANY.scene(index) for index in range(12)))
+
+
+def test_the_stored_table_holds_on_a_few_of_its_scenes(measured: tuple[str, dict[str, Table]]) -> None:
+    name, found = measured
+    kept = measure.stored(name)
+    for layer, rows in found.items():
+        for method, row in rows.items():
+            promised = kept[layer][method]
+            error = max(math.sqrt(promised["peak"] * (1 - promised["peak"]) / row["maps"]), 1 / row["maps"])
+            assert row["peak"] == pytest.approx(promised["peak"], abs=3 * error), (layer, method)
+            for figure in ("own", "other", "class swapped"):
+                assert row[figure] == pytest.approx(promised[figure], abs=0.13), (layer, method, figure)
+        assert rows["eigencam"]["class swapped"] == 0  # no class goes into it
+        assert rows["gradcam"]["class swapped"] > 0.4
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_table_covers_every_layer_and_method_on_200_scenes(name: str) -> None:
+    kept = measure.stored(name)
+    assert list(kept) == {"vit": sweeps.VIT_LAYERS, "swin": sweeps.SWIN_LAYERS}[name]
+    assert {tuple(rows) for rows in kept.values()} == {tuple(method.__name__ for method in metrics.COMPARED)}
+    assert len(measure.ANY) == 200
+    kinds = sum(len({item.name for item in measure.ANY.scene(index).objects}) for index in range(200))
+    assert {row["maps"] for rows in kept.values() for row in rows.values()} == {kinds}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_default_layer_is_the_best_or_within_three_points_of_it(name: str) -> None:
+    best = {layer: max(row["peak"] for row in rows.values()) for layer, rows in measure.stored(name).items()}
+    assert best[MODELS[name]().layer or ""] >= max(best.values()) - 0.03
+    assert best[MODELS[name]().layer or ""] >= 0.85
+
+
+def test_a_layer_without_a_say_has_no_heat_in_the_table() -> None:
+    """After the ViT's last block the patches' gradient is zero: no heat on anything, whatever the class."""
+    rows = measure.stored("vit")["encoder.layers.encoder_layer_5"]
+    for method in ("gradcam", "hirescam", "layercam"):
+        assert rows[method]["own"] == rows[method]["other"] == rows[method]["class swapped"] == 0
+
+
+def test_a_sweep_asks_once_for_every_kind_and_once_for_the_next() -> None:
+    one = scene(3, count=2, kinds=["cat", "rocket"])
+    found = sweeps.sweep(models.vit(), ["encoder.layers.encoder_layer_5.ln_1"], [one])
+    row = found["encoder.layers.encoder_layer_5.ln_1"]["gradcam"]
+    assert row["maps"] == 2
+    expected = []
+    for kind, following in (("cat", "coffee cup"), ("rocket", "cat")):  # after the last kind comes the first
+        heat, other = metrics.quiet(models.vit(), [one, one], [aim(kind), aim(following)], gradcam)
+        (item,) = [item for item in one.objects if item.name == kind]
+        (rest,) = [item for item in one.objects if item.name != kind]
+        scored = metrics.on_truth(heat, item.mask, rest.mask) | {"class swapped": metrics.moved(heat, other)}
+        expected.append(scored)
+    for figure in expected[0]:
+        assert row[figure] == pytest.approx((expected[0][figure] + expected[1][figure]) / 2, abs=1e-5), figure
+
+
+def aim(kind: str) -> ClassScore:
+    return ClassScore(kind)
+
+
+def heatmap(values: list[list[float]]) -> Heatmap:
+    return Heatmap(torch.tensor(values), Photo(Image.new("RGB", (60, 40))), (0, 0, 60, 40), "", "gradcam", "layer")
+
+
+def test_where_a_map_lies_by_hand() -> None:
+    heat = heatmap([[3.0, -9.0, 1.0], [0.0, 0.0, 4.0]])  # cells of 20 × 20 pixels; the peak's centre is (30, 50)
+    assert metrics.centre_of_peak(heat) == (30, 50)
+    own, other = np.zeros((40, 60), dtype=bool), np.zeros((40, 60), dtype=bool)
+    own[20:, 40:] = True
+    other[:20, :20] = True
+    row = metrics.on_truth(heat, own, other)
+    assert row["peak"] == 1
+    assert row["own"] > row["other"] > 0
+    assert metrics.on_truth(heat, other, own)["peak"] == 0
+
+
+def test_how_much_of_a_map_moves_by_hand() -> None:
+    one, other = heatmap([[3.0, -9.0], [1.0, 0.0]]), heatmap([[2.0, 0.0], [0.0, 2.0]])
+    # Shares of the heat: ¾ and ¼ in the first column, against ½ above and ½ below on the right.
+    assert metrics.moved(one, other) == pytest.approx(0.5)
+    assert metrics.moved(one, heatmap([[30.0, 0.0], [10.0, -1.0]])) == pytest.approx(0)  # a factor is no movement
+    blank = heatmap([[-1.0, 0.0], [0.0, -2.0]])
+    assert metrics.moved(one, blank) == metrics.moved(blank, one) == 1
+    assert metrics.moved(blank, blank) == 0
+
+
+def test_means_are_taken_over_the_rows_that_have_the_figure() -> None:
+    assert metrics.averaged([{"own": 0.5}, {"own": 1.0, "moves": 0.2}]) == {"own": 0.75, "moves": 0.2, "maps": 2}
+
+
+def test_masks_are_joined_and_none_of_them_is_nowhere() -> None:
+    left, right = np.array([[True, False]]), np.array([[False, True]])
+    assert metrics.union([left, right], left).tolist() == [[True, True]]
+    assert metrics.union([], left).tolist() == [[False, False]]
