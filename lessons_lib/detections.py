@@ -132,7 +132,13 @@ def narrowed(
 
     @contextmanager
     def state(count: int) -> Iterator[None]:
-        vars(detector.rpn)["forward"] = lambda *_, **__: ([proposal] * count, {})  # found before the class's own
+        def propose(_images: Any, maps: dict[str, Tensor], *_: Any) -> tuple[list[Tensor], dict[str, Tensor]]:
+            if any(len(level) != count for level in maps.values()):
+                # RoIAlign does not look whether there is a map for each proposal: it would read foreign memory.
+                raise ValueError(f"The detector was to look at {count} pictures, and a level has another number.")
+            return [proposal] * count, {}
+
+        vars(detector.rpn)["forward"] = propose  # found before the class's own
         try:
             yield
         finally:

@@ -111,8 +111,8 @@ def segmenter() -> Explainable:
 def vit() -> Explainable:
     """Return a VisionTransformer for collages, one sigmoid per kind; its full-size twin is "vit_b_16".
 
-    14 × 14 patches and a class token, as in ViT-B/16. The default layer, the last block's first norm, is the one at which
-    Grad-CAM's peak lies on the object most often (`data/measured/vit.json`).
+    14 × 14 patches and a class token, as in ViT-B/16. The default layer, the last block's first norm, is the one at
+    which Grad-CAM's peak lies on the object most often (`data/measured/vit.json`).
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.

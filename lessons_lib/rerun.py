@@ -90,7 +90,7 @@ def from_inputs(seen: Captured, variants: Variants, count: int, chunk: int) -> T
 
 def _widened(seen: Captured, picture: int, count: int, way: Way, emitted: leaves.Emitted) -> Tensor:
     """Return the scores of a run on the way's inputs, with `emitted` in the place of what the layer emits."""
-    with seen.again(picture)(count), way(picture, count) as inputs:
+    with way(picture, count) as inputs, seen.again(picture)(count):
         hook = seen.module.register_forward_hook(lambda *_: emitted)
         try:
             output = seen.network(inputs)

@@ -396,3 +396,19 @@ def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, tables: Callable
 def test_the_command_writes_what_the_lesson_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     run_command(monkeypatch, tmp_path, lambda: {"two copies": {"hirescam": {"own": 0.12345}}})
     assert measure.stored("boxes") == {"two copies": {"hirescam": {"own": 0.123}}}
+
+
+def test_a_detector_held_to_one_proposal_refuses_maps_for_another_number_of_pictures() -> None:
+    """RoIAlign does not check: with two proposals and one map it reads whatever lies behind the map in memory."""
+    model, scene = detector(), ll.collage.scene(8, count=3)
+    x = model.transform(scene.image)[None]
+    with torch.no_grad():
+        (found,) = model.network(x)
+    held = detections.narrowed(model.network, x, tuple(found["boxes"][0].tolist()), int(found["labels"][0]))
+    with held(2), torch.no_grad():
+        with pytest.raises(ValueError, match="look at 2 pictures, and a level has another number"):
+            model.network(x)
+        one, other = model.network(torch.cat([x, x]))
+    assert len(one["scores"]) == len(other["scores"]) == 1
+    torch.testing.assert_close(one["scores"][0], found["scores"][0])
+    assert len(model.network(x)[0]["boxes"]) == len(found["boxes"]) > 1  # afterwards all proposals are back
