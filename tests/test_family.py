@@ -168,6 +168,27 @@ def test_layercam_is_the_positive_part_of_hirescam_where_there_is_one_map() -> N
     equal(values(weighed(gradients), maps, ll.layercam), values(weighed(gradients), maps, ll.hirescam).relu())
 
 
+def test_before_a_layer_norm_over_channels_hirescam_cancels_in_every_cell_and_gradcam_does_not() -> None:
+    """A norm makes the score blind to a cell's size, so Σ_k A_k · ∂y/∂A_k = 0 (Euler), in every cell."""
+    torch.manual_seed(0)
+
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.LayerNorm(6, eps=1e-12)
+            self.head = nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.norm(x.permute(0, 2, 3, 1)).mean(dim=(1, 2)))
+
+    network, maps = Ended(Normed()), torch.randn(1, 6, 3, 4)
+    maps.sub_(maps.mean(dim=1, keepdim=True)).add_(0.5)  # whatever the mean, which the norm takes away
+    seen = capture.run(network, maps, "features")
+    seen.scores = seen.output[:, 1]
+    assert ll.hirescam(seen).abs().max() < 1e-5 * (seen.gradients * seen.activations).abs().sum(dim=1).max()
+    assert ll.gradcam(seen).abs().max() > 1e-2 * (seen.gradients * seen.activations).abs().sum(dim=1).max()
+
+
 def test_sums_of_hirescam_and_xgradcam_are_the_score_of_a_network_that_is_linear_behind_the_layer() -> None:
     for method in (ll.hirescam, ll.xgradcam):
         assert values(weighed(), MAPS, method).sum().item() == pytest.approx(21.0)

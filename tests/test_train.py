@@ -116,7 +116,7 @@ def test_fit_head_learns_from_maps_seen_once_and_leaves_the_features_alone() -> 
 class Tokens(nn.Module):
     """A vision transformer's skeleton with known numbers: 2 × 2 patches of 4 pixels, and a class token before them."""
 
-    patch_size = 4
+    image_size, patch_size = 8, 4
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,17 +129,17 @@ class Tokens(nn.Module):
         return self.heads(self.encoder(logits)[:, 0])
 
 
-def test_token_loss_asks_each_patch_for_its_share_of_each_kind() -> None:
+def test_token_loss_asks_each_patch_which_kinds_cover_a_quarter_of_it_and_counts_that_five_times() -> None:
     label_map = torch.zeros(1, 8, 8, dtype=torch.uint8)
-    label_map[:, :4, 4:6] = 1  # the left half of the patch at the top right
+    label_map[:, :4, 4] = 1  # a quarter of the patch at the top right
+    label_map[:, 5:6, :3] = 2  # less than a quarter of the patch at the bottom left: not covered
     truth = {"present": torch.tensor([[1.0, 0, 0, 0, 0]]), "label_map": label_map}
     network = Tokens()
     loss = fitting.token_loss(network, torch.zeros(1, 3, 8, 8), truth)  # type: ignore[arg-type]
-    absent, sure, half = (torch.tensor(x) for x in (2.0, 4.0, 4.0))
+    absent, sure = torch.tensor(2.0), torch.tensor(4.0)
     no = (-absent).exp().log1p()  # −log σ(2)
     yes = (-sure).exp().log1p()
-    both = 0.5 * (-half).exp().log1p() + 0.5 * half.exp().log1p()
-    expected = (yes + 4 * no) / 5 + (both + 19 * no) / 20
+    expected = (yes + 4 * no) / 5 + 5 * (yes + 19 * no) / 20
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert not network.encoder._forward_hooks
 
