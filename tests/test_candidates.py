@@ -52,6 +52,8 @@ CASES = [
         grid(8, 6, 5),
     ),
     Case("timm swin_tiny_patch4_window7_224", {}, (224, 224), "norm", channels_last),
+    Case("timm swinv2_tiny_window8_256", {}, (256, 256), "norm", channels_last),
+    Case("timm maxvit_rmlp_pico_rw_256", {}, (256, 256), "norm", None),
     Case("timm convnext_tiny", {}, (96, 128), "stages", None),
 ]
 
