@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from tiny import Ended
 from torch import Tensor, nn
 
 import lessons_lib as ll
@@ -17,18 +18,6 @@ GRADIENTS = torch.tensor([[[[1.0, 0.0, 0.0], [0.0, 0.0, 5.0]], [[-3.0, 0.0, 0.0]
 
 GRADIENT_METHODS = [ll.gradcam, ll.gradcam_plus_plus, ll.hirescam, ll.layercam, ll.xgradcam]
 OTHERS = [ll.eigencam, ll.ablationcam, ll.scorecam]
-
-
-class Ended(nn.Module):
-    """A network whose input is its feature maps, so that a test can choose them, with any ending."""
-
-    def __init__(self, ending: nn.Module):
-        super().__init__()
-        self.features = nn.Identity()
-        self.ending = ending
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.ending(self.features(x))
 
 
 def linear(weight: Tensor, bias: float = 0.0) -> nn.Linear:
