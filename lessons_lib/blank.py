@@ -1,4 +1,4 @@
-"""Why a map shows nothing: one cause, in words."""
+"""Why a map shows nothing, or nothing but rounding: one cause, in words."""
 
 from torch import Tensor
 
@@ -11,9 +11,14 @@ def cause(values: Tensor, seen: Captured, index: int) -> str | None:
     """Return why picture `index`'s map, H×W, shows nothing, and what to do about it; None if it shows something."""
     if not values.isfinite().all():
         return "it holds values that are not finite; look for NaN or infinity in the input and in the weights"
-    if values.max() > values.min() and values.max() > 0:
-        return None
     gradients = seen.gradients[index] if "gradients" in vars(seen) else None
+    if values.max() > values.min() and values.max() > 0:
+        if gradients is None or not _rounding(values, gradients, seen.activations[index]):
+            return None
+        return (
+            f"what each cell adds up at {seen.layer} cancels, and the rest is rounding. So it is where a norm follows, "
+            "which takes the size of a cell away; take `method=gradcam`, or the layer behind that norm"
+        )
     if gradients is not None and not gradients.any():
         if _saturated(seen.scores[index]):
             return SATURATED
@@ -36,6 +41,16 @@ def cause(values: Tensor, seen: Captured, index: int) -> str | None:
     return (
         f"all values are negative before the ReLU, so everything at {seen.layer} speaks against it; see `heat.values`"
     )
+
+
+def _rounding(values: Tensor, gradients: Tensor, activations: Tensor) -> bool:
+    """Return whether gradient × activation cancels in every cell and the map holds no more than float32's rounding.
+
+    Both must be: an averaged gradient makes small maps that are no rounding.
+    """
+    products = (gradients * activations).flatten(1).cpu()
+    least = 1e-5 * float(products.abs().sum(dim=0).max())
+    return float(values.abs().max()) < least and float(products.sum(dim=0).abs().max()) < least
 
 
 def _saturated(score: Tensor) -> bool:

@@ -157,25 +157,29 @@ def test_layercam_is_the_positive_part_of_hirescam_where_there_is_one_map() -> N
     equal(values(weighed(gradients), maps, ll.layercam), values(weighed(gradients), maps, ll.hirescam).relu())
 
 
+class Normed(nn.Module):
+    """A Swin's ending: a norm over the channels of each cell, the mean over cells, one linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.norm = nn.LayerNorm(6, eps=1e-12)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(x.permute(0, 2, 3, 1)).mean(dim=(1, 2)))
+
+
+CELLS = torch.randn(1, 6, 3, 4, generator=torch.Generator().manual_seed(1))
+
+
 def test_before_a_layer_norm_over_channels_hirescam_cancels_in_every_cell_and_gradcam_does_not() -> None:
     """A norm makes the score blind to a cell's size, so Σ_k A_k · ∂y/∂A_k = 0 (Euler), in every cell."""
-    torch.manual_seed(0)
-
-    class Normed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm = nn.LayerNorm(6, eps=1e-12)
-            self.head = nn.Linear(6, 2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.head(self.norm(x.permute(0, 2, 3, 1)).mean(dim=(1, 2)))
-
-    network, maps = Ended(Normed()), torch.randn(1, 6, 3, 4)
-    maps.sub_(maps.mean(dim=1, keepdim=True)).add_(0.5)  # whatever the mean, which the norm takes away
-    seen = capture.run(network, maps, "features")
+    seen = capture.run(Ended(Normed()), CELLS, "features")
     seen.scores = seen.output[:, 1]
-    assert ll.hirescam(seen).abs().max() < 1e-5 * (seen.gradients * seen.activations).abs().sum(dim=1).max()
-    assert ll.gradcam(seen).abs().max() > 1e-2 * (seen.gradients * seen.activations).abs().sum(dim=1).max()
+    largest = (seen.gradients * seen.activations).abs().sum(dim=1).max()
+    assert ll.hirescam(seen).abs().max() < 1e-5 * largest
+    assert ll.gradcam(seen).abs().max() > 1e-2 * largest
 
 
 def test_sums_of_hirescam_and_xgradcam_are_the_score_of_a_network_that_is_linear_behind_the_layer() -> None:
@@ -290,6 +294,21 @@ def test_a_score_that_no_map_moves_is_told_from_a_saturated_one() -> None:
 @pytest.mark.parametrize("method", [ll.eigencam, ll.scorecam, ll.ablationcam])
 def test_a_layer_that_is_off_is_named_by_methods_without_gradients(method) -> None:
     assert "activations at features are the same everywhere" in only_cause(weighed(), 0 * MAPS, method)
+
+
+def test_what_is_left_where_all_cancels_is_told_as_rounding_and_a_small_map_is_not() -> None:
+    network = Ended(Normed())
+    with pytest.warns(UserWarning, match="cancels, and the rest is rounding.* take `method=gradcam`") as caught:
+        ll.explain(network, CELLS, ll.ClassScore(1), layer="features", method=ll.hirescam)
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ll.explain(network, CELLS, ll.ClassScore(1), layer="features")
+        ll.explain(weighed(1e-12 * GRADIENTS), MAPS, layer="features", method=ll.hirescam)
+        # Averaged over many cells of which one has a gradient, a map is a millionth of what that cell adds up.
+        one = torch.zeros(1, 1, 1000, 1000)
+        one[..., 0, 0] = 1
+        ll.explain(Ended(nn.Flatten()), one + 1, lambda output: output[0], layer="features")
 
 
 # Names and options
