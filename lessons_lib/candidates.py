@@ -68,7 +68,14 @@ def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> str:
     Raises:
         ValueError: there is none.
     """
-    names = [candidate.layer for candidate in listed(model, batch, aims) if candidate.gradient]
+    found = listed(model, batch, aims)
+    names = [candidate.layer for candidate in found if candidate.gradient]
+    if found and not names:
+        raise ValueError(
+            f"The gradient of the score is zero at every layer of this {type(model.network).__name__}, so nothing in "
+            "the picture moves it. Load trained weights, since a head that starts with zeros does this (torchvision's "
+            "vision transformers have one); or explain a logit, if a saturated softmax stands before the score."
+        )
     if not names:
         children = ", ".join(name for name, _ in model.network.named_children())
         raise ValueError(
@@ -89,7 +96,9 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
     def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
         runs[module] += 1
         if isinstance(output, Tensor) and output.ndim in (3, 4) and not isinstance(module, nn.Linear):
-            emitted.setdefault(id(output), (output, []))[1].append(names[module])
+            # A tensor that later layers change in place counts from the last of them on.
+            tensor, owners = emitted.pop(id(output), (output, []))
+            emitted[id(output)] = tensor, [*owners, names[module]]
 
     with ExitStack() as states, torch.inference_mode(False), torch.enable_grad():
         states.enter_context(left_as_found(network))

@@ -34,7 +34,8 @@ def recognised(emitted: leaves.Emitted, pictures: int, size: tuple[int, int]) ->
         size: height and width of what its first convolution was given, in pixels.
 
     Raises:
-        ValueError: the layer emits no picture; the sentence names the shapes and, for tokens, the counts.
+        ValueError: the layer emits no picture; the sentence names the shapes and, for tokens, the counts. Attention
+            weights are as square as a picture is, and told by their rows, which sum to 1.
 
     Example:
         >>> recognised(torch.zeros(2, 5 + 16 * 12, 384), pictures=2, size=(256, 192))(torch.zeros(2, 197, 384)).shape
@@ -48,6 +49,11 @@ def recognised(emitted: leaves.Emitted, pictures: int, size: tuple[int, int]) ->
         raise ValueError(
             f"The layer's output is {_shape(emitted)} for {pictures} picture{'s' * (pictures > 1)}: these are windows "
             "or regions, not pictures. Choose a layer that sees whole pictures, for example the block around it."
+        )
+    if _attention(emitted):
+        raise ValueError(
+            f"The layer's output is {_shape(emitted)}, and each of its rows sums to 1: these are attention weights, "
+            "from token to token, not a picture. Choose the norm before the attention, or the block around it."
         )
     if emitted.ndim == 4:
         _, first, second, third = emitted.shape
@@ -175,6 +181,12 @@ def pyramid(emitted: leaves.Emitted) -> Tensor:
 def _under(few: int, many: int) -> Tensor:
     """Return, for each of `many` cells, which of `few` on the same stretch lies under its centre."""
     return (2 * torch.arange(many) + 1) * few // (2 * many)
+
+
+def _attention(emitted: Tensor) -> bool:
+    """Return whether the layer emits what a softmax over tokens does: every row, of the first picture, sums to 1."""
+    rows = emitted[0].detach().sum(dim=-1)
+    return emitted.shape[-2] == emitted.shape[-1] > 1 and torch.allclose(rows, torch.ones_like(rows), atol=1e-3)
 
 
 def _fits(grid: tuple[int, int], size: tuple[int, int]) -> bool:

@@ -108,6 +108,15 @@ def test_the_list_names_each_layer_once_with_its_maps_and_its_gradient() -> None
     assert last.split() == ["layer4", "512", "×", "2", "×", "3", "nchw", "yes"]
 
 
+def test_a_tensor_that_is_changed_in_place_counts_from_the_last_layer_that_changes_it() -> None:
+    # One block in the last stage: `x += shortcut; relu_(x)`, so the stage emits the tensor that bn2 made before the
+    # shortcut was computed.
+    torch.manual_seed(0)
+    network = timm.create_model("resnet10t", pretrained=False).eval()
+    names = [candidate.layer for candidate in ll.layers(network, torch.randn(1, 3, 64, 64))]
+    assert names[-2:] == ["layer4.0.downsample", "layer4"]
+
+
 @pytest.fixture(scope="module")
 def vit() -> Explainable:
     return ll.models.vit()
@@ -178,3 +187,10 @@ def test_a_network_without_maps_gets_a_sentence() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
     with pytest.raises(ValueError, match=r"No layer of this Sequential emits maps .* it has 0, 1\."):
         ll.explain(network, torch.randn(1, 3, 4, 4))
+
+
+def test_a_head_of_zeros_is_told_apart_from_a_network_without_maps() -> None:
+    network = torchvision.models.vit_b_32(weights=None, image_size=64).eval()  # torchvision's head begins with zeros
+    assert len(ll.layers(network, torch.randn(1, 3, 64, 64))) > 50
+    with pytest.raises(ValueError, match=r"zero at every layer of this VisionTransformer.* Load trained weights"):
+        ll.explain(network, torch.randn(1, 3, 64, 64))

@@ -123,3 +123,27 @@ def test_a_layout_that_was_given_names_what_does_not_fit(
 def test_a_grid_that_was_given_drops_whatever_stands_before_it() -> None:
     maps = maps_of((4, 6))
     assert torch.equal(layouts.tokens(as_tokens(maps, 7), grid=(4, 6)), maps)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 197, 197), (2, 17, 17)])
+def test_attention_weights_are_square_as_a_picture_and_are_refused(shape: tuple[int, ...]) -> None:
+    scores = torch.randn(shape)
+    with pytest.raises(ValueError, match=r"each of its rows sums to 1: these are attention weights"):
+        layouts.recognised(scores.softmax(dim=-1), 2, (224, 224))
+    layouts.recognised(scores.sigmoid(), 2, (224, 224))  # as large, and no weights
+
+
+def test_a_layer_of_attention_weights_is_not_taken_for_the_last_that_has_a_say() -> None:
+    class Mixer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.weights, self.head = nn.LayerNorm(8), nn.Softmax(dim=-1), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            patches = x.unfold(2, 8, 8).unfold(3, 8, 8).mean(dim=(1, 5)).flatten(1, 2)  # N × 16 × 8
+            x = self.norm(patches)
+            return self.head((self.weights(x @ x.mT) @ x).mean(dim=1))
+
+    torch.manual_seed(0)
+    found = ll.layers(Mixer(), torch.randn(1, 3, 32, 32))
+    assert [(one.layer, one.maps) for one in found] == [("norm", (8, 4, 4))]
