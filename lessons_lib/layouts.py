@@ -28,6 +28,9 @@ def recognised(emitted: leaves.Emitted, pictures: int, size: tuple[int, int]) ->
     divided by one stride; where both are, `nchw`, as torch has it. Three axes are `tokens` on the grid of H/p × W/p
     patches that leaves no special tokens, or as many as `SPECIAL` knows.
 
+    A shape does not tell the order. Tokens are read along the rows; a network that shuffles them on its way, as Hiera
+    does before its last stage, needs a layout of its own there.
+
     Args:
         emitted: what the layer put out.
         pictures: how many pictures the network was given, N.
