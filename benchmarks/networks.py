@@ -1,9 +1,9 @@
 """Which layer is taken in networks that nobody prepared: python -m benchmarks.networks
 
-The smallest network of each of torchvision's and timm's modules of classifiers, with random weights, gets one picture and
-one class, and nothing else: no layer, no reshape. What `explain` took is printed and written to networks.md. Networks
-of more than 100 million numbers are left out, and so are those that take no three-channel picture. It takes some
-minutes and 8 GB of memory.
+The smallest network of each of torchvision's and timm's modules of classifiers, with random weights, gets one picture
+and one class, and nothing else: no layer, no reshape. What `explain` took is printed and written to networks.md.
+Networks of more than 100 million numbers are left out, and so are those that take no three-channel picture. It takes
+some minutes and 8 GB of memory.
 """
 
 import warnings

@@ -20,6 +20,12 @@ def ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[
             raise ValueError(
                 f"A batch is N × C × H × W and a picture C × H × W; this tensor is {targets.kind_of(pictures)}."
             )
+        if not pictures.is_floating_point():
+            raise TypeError(
+                f"This tensor holds {str(pictures.dtype).removeprefix('torch.')}, and a network takes what it was "
+                "trained on: pixels in [0, 1], less the mean and divided by the standard deviation. "
+                "`models.Preprocess()` makes that of a picture, with ImageNet's."
+            )
         batch = pictures if pictures.ndim == 4 else pictures[None]
         height, width = batch.shape[2:]
         region = frames.padded(model.network, batch, (0.0, 0.0, float(width), float(height)))
@@ -29,7 +35,8 @@ def ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[
         if not isinstance(one, Photo | Image.Image):
             raise TypeError(
                 f"Give photos, PIL images or one batch tensor, not {targets.kind_of(one)}: open a file with "
-                "`photos.open(path)`, stack tensors with `torch.stack`."
+                "`photos.open(path)`, stack tensors with `torch.stack`, make an array a picture with "
+                "`PIL.Image.fromarray`."
             )
     if model.transform is None:
         raise ValueError(

@@ -182,7 +182,7 @@ def eigencam(seen: Captured) -> Tensor:
         >>> explain(models.imagenet(), photos.cat(), method=eigencam)
     """
     A = seen.activations
-    cells = A.flatten(2).transpose(1, 2)
+    cells = A.flatten(2).transpose(1, 2).to(torch.promote_types(A.dtype, torch.float32))  # no SVD in half precision
     V1 = torch.linalg.svd(cells, full_matrices=False).Vh[:, 0]
     values = (cells @ V1[:, :, None]).squeeze(2)
     strongest = values.gather(1, values.abs().argmax(dim=1, keepdim=True))

@@ -77,6 +77,9 @@ class Explainable:
         categories: the classes' names, in the order of the logits; empty where they have no names.
         layout: from what the layer emits to maps N×C×H×W; `None` tells it by what is emitted, `layouts.recognised`.
         probability: from the logits to the number shown beside a class, softmax or sigmoid; `None` shows the score.
+
+    Raises:
+        TypeError: the network is no `nn.Module`, or one that was scripted or traced.
     """
 
     network: nn.Module
@@ -85,3 +88,11 @@ class Explainable:
     categories: tuple[str, ...] = ()
     layout: layouts.Layout | None = None
     probability: Callable[[Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.network, nn.Module):
+            raise TypeError(f"A network is an `nn.Module`, not a {type(self.network).__name__}.")
+        if isinstance(self.network, torch.jit.ScriptModule):
+            raise TypeError(
+                "A scripted or traced network shows nothing of what its layers emit: give the network it was made from."
+            )

@@ -346,7 +346,25 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(n, pictures=list(BATCH)),
         TypeError,
-        "not a tensor of shape 3 × 4 × 6: open a file with `photos.open(path)`, stack tensors with `torch.stack`.",
+        "not a tensor of shape 3 × 4 × 6: open a file with `photos.open(path)`, stack tensors with `torch.stack`",
+    ),
+    "an array": (
+        Small,
+        lambda n: asked(n, pictures=BATCH.numpy()),
+        TypeError,
+        "stack tensors with `torch.stack`, make an array a picture with `PIL.Image.fromarray`.",
+    ),
+    "bytes": (
+        Small,
+        lambda n: asked(n, pictures=(255 * BATCH).byte()),
+        TypeError,
+        "This tensor holds uint8, and a network takes what it was trained on: pixels in [0, 1], less the mean",
+    ),
+    "no network": (
+        Small,
+        lambda n: ll.explain("resnet50", BATCH),
+        TypeError,
+        "A network is an `nn.Module`, not a str.",
     ),
     "a flat tensor": (
         Small,
@@ -371,6 +389,13 @@ def test_an_error_says_what_is_wrong_and_leaves_the_network_as_it_was_found(case
     with pytest.raises(error, match=re.escape(sentence)):
         ask(network)
     assert state(network) == before
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_traced_network_is_named() -> None:
+    traced = torch.jit.trace(made(Small).eval(), BATCH)
+    with pytest.raises(TypeError, match="shows nothing of what its layers emit: give the network it was made from"):
+        ll.explain(traced, BATCH)
 
 
 def test_weights_created_under_inference_mode_are_named() -> None:

@@ -337,3 +337,12 @@ def test_long_work_begins_with_an_estimate_and_short_work_shows_nothing(monkeypa
     ll.explain(deep(), PICTURES, layer="2", method=partial(ll.ablationcam, chunk=2))
     (bar,) = bars  # 6 maps of 2 pictures in chunks of 2: the first of 6 chunks took 3 s by this clock
     assert "about 15 s" in bar["desc"] and (bar["initial"], bar["total"]) == (1, 6)
+
+
+@pytest.mark.parametrize("method", [*GRADIENT_METHODS, *OTHERS])
+def test_a_network_in_half_precision_gives_nearly_the_same_map(method: methods.Method) -> None:
+    whole = values(deep(), PICTURES, method, layer="2")
+    half = values(deep().bfloat16(), PICTURES.bfloat16(), method, layer="2")
+    for one, other in zip(whole, half, strict=True):
+        assert other.dtype == torch.float32
+        assert torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1] > 0.98
