@@ -69,7 +69,23 @@ def recognised(emitted: leaves.Emitted, pictures: int, size: tuple[int, int]) ->
             f"picture of {size[0]} × {size[1]} on a coarser grid. Choose another layer, or say how to read it with a "
             "layout in the model's record, for example `models.Explainable(…, layout=layouts.nchw)`."
         )
-    count = emitted.shape[1]
+    return numbered(emitted.shape[1], size)
+
+
+def numbered(count: int, size: tuple[int, int]) -> Layout:
+    """Return the layout of so many tokens: on the grid of H/p × W/p patches that leaves as many as `SPECIAL` knows.
+
+    Args:
+        count: how many tokens there are, special ones included.
+        size: height and width of what the first convolution was given, in pixels.
+
+    Raises:
+        ValueError: no grid leaves such a number; the sentence names the counts.
+
+    Example:
+        >>> numbered(5 + 16 * 12, size=(256, 192))(torch.zeros(2, 197, 384)).shape
+        torch.Size([2, 384, 16, 12])
+    """
     for grid in _grids(size):
         if count - grid[0] * grid[1] in SPECIAL:
             return partial(tokens, grid=grid)

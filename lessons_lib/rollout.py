@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lessons_lib import inputs
 from lessons_lib.capture import left_as_found, measuring
 from lessons_lib.heatmaps import Heatmap
-from lessons_lib.layouts import SPECIAL, recognised
+from lessons_lib.layouts import SPECIAL, numbered
 from lessons_lib.records import Explainable
 
 _WITH_CLASS = {count for count, what in SPECIAL.items() if "class" in what}
@@ -47,7 +47,7 @@ def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap 
     rollout = unit.expand_as(attention[0])
     for W in attention:
         rollout = (W + unit) / 2 @ rollout
-    layout = model.layout or recognised(rollout, len(batch), size)
+    layout = model.layout or numbered(len(unit), size)
     cells = layout(rollout.mT)  # N×T×H×W: what each token holds of each patch
     special = len(unit) - cells[0, 0].numel()
     maps = (cells[:, 0] if special in _WITH_CLASS else cells[:, special:].mean(dim=1)).cpu()
