@@ -134,7 +134,7 @@ def scene(
         ValueError: an argument is out of its range, a name is unknown, or the objects do not fit.
 
     >>> scene(3, count=7, copies=True, kinds=["cat"]).describe()
-    'collage · 224 × 224 pixels · known outline: cat, cat, cat, cat, cat, cat, cat'
+    'collage · 224 × 224 pixels · known outline: 7 × cat'
     """
     for kind in [*kinds, *([shortcut] if shortcut is not None else [])]:
         _known(kind, KINDS, "kind")

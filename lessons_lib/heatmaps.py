@@ -102,12 +102,19 @@ class Heatmap:
             return f"{self.words} · no heat: nothing speaks for it at {self.layer}"
         row, column = self.peak
         parts = [self.words, f"peak at row {row + 1}, column {column + 1} of {rows} × {columns}"]
-        shares = sorted(((self.share_on(o.mask), o.name) for o in self.photo.objects), reverse=True)
+        shares = sorted((self._share(name, masks) for name, masks in self.photo.named().items()), reverse=True)
         if shares:
-            parts.append(
-                ", ".join(f"{100 * s:.0f} %{'' if i else ' of the heat'} on the {n}" for i, (s, n) in enumerate(shares))
-            )
+            told = [f"{100 * share:.0f} % {where}" for share, where in shares]
+            parts.append(", ".join([told[0].replace(" % ", " % of the heat ", 1), *told[1:]]))
         return " · ".join([*parts, f"layer {self.layer}, the last that has a say"] if self.chosen else parts)
+
+    def _share(self, name: str, masks: list[np.ndarray]) -> tuple[float, str]:
+        """Return the share of the heat on all copies of an object, and in words where that is."""
+        share = self.share_on(np.logical_or.reduce(masks))
+        if len(masks) == 1:
+            return share, f"on the {name}"
+        each = sorted((100 * self.share_on(mask) for mask in masks), reverse=True)
+        return share, f"on the {len(masks)} copies of {name} ({', '.join(f'{one:.0f}' for one in each)} %)"
 
     def show(self, **options: Any) -> "Picture":
         """Return the map over its photo, as `show.overlay` draws it; the last line of a cell displays it."""

@@ -52,8 +52,16 @@ class Photo:
         """Return the photo in words: title, width × height, outlined objects."""
         parts = [self.title or "picture", "{} × {} pixels".format(*self.image.size)]
         if self.objects:
-            parts.append("known outline: " + ", ".join(item.name for item in self.objects))
+            copies = ((f"{len(masks)} × " if len(masks) > 1 else "") + name for name, masks in self.named().items())
+            parts.append("known outline: " + ", ".join(copies))
         return " · ".join(parts)
+
+    def named(self) -> dict[str, list[np.ndarray]]:
+        """Return the masks of each name, since a picture may show several copies of one object."""
+        masks: dict[str, list[np.ndarray]] = {}
+        for item in self.objects:
+            masks.setdefault(item.name, []).append(item.mask)
+        return masks
 
     def __repr__(self) -> str:
         return self.describe()

@@ -77,8 +77,13 @@ def photo(photo: Photo, *, outlines: bool = False, boxes: Sequence[Box] = ()) ->
     for item in photo.objects if outlines else ():
         axes[0].contour(item.mask, levels=[0.5], colors=["white"], linewidths=1.5)
     _frame(axes[0], boxes)
-    sizes = ", ".join(f"{item.name} {100 * item.mask.mean():.0f} %" for item in photo.objects if outlines)
-    words = photo.describe() + (f" · share of the picture: {sizes}" if sizes else "")
+    words = photo.describe()
+    if outlines and photo.objects:
+        sizes = [
+            f"{name} {', '.join(f'{100 * mask.mean():.0f}' for mask in masks)} %"
+            for name, masks in photo.named().items()
+        ]
+        words += f" · share of the picture: {', '.join(sizes)}"
     return Picture(figure, "\n".join([words, *(f"box {number}: {box}" for number, box in enumerate(boxes))]))
 
 

@@ -140,6 +140,19 @@ def test_the_words_tell_the_peak_from_one_and_the_shares_largest_first() -> None
     assert made(values, plain(30, 20)).describe() == "tiger cat 0.38 · peak at row 2, column 3 of 2 × 3"
 
 
+def test_copies_of_one_object_are_told_together_and_each() -> None:
+    left, right, dog = (np.zeros((20, 30), bool) for _ in range(3))
+    left[:, :3], right[:, 9:15], dog[:, 15:27] = True, True, True
+    copies = (Outlined("cat", left), Outlined("dog", dog), Outlined("cat", right))
+    photo = Photo(plain(30, 20).image, copies)
+    assert photo.describe() == "picture · 30 × 20 pixels · known outline: 2 × cat, dog"
+    assert ll.show.photo(photo, outlines=True).words.endswith(" · share of the picture: cat 10, 20 %, dog 40 %")
+    words = "40 % of the heat on the dog, 30 % on the 2 copies of cat (20, 10 %)"
+    assert made(torch.ones(2, 3), photo).describe().endswith(words)
+    photo = Photo(photo.image, (copies[0], copies[0]))  # what lies twice under a mask counts once
+    assert made(torch.ones(2, 3), photo).describe().endswith("10 % of the heat on the 2 copies of cat (10, 10 %)")
+
+
 def test_a_map_without_heat_says_so() -> None:
     heat = made(torch.tensor([[-1.0, 0.0, -2.0]]), plain(30, 20, cat=np.ones((20, 30), bool)))
     assert heat.describe() == "tiger cat 0.38 · no heat: nothing speaks for it at bn2"
