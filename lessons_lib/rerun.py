@@ -173,15 +173,16 @@ def _done_before(seen: Captured, picture: int) -> dict[nn.Module, leaves.Emitted
 
 def _place(seen: Captured) -> Tensor | None:
     """Return where in a picture's flattened emission each number of its maps stands; None where all are in order."""
-    tensors = [one.detach()[:1] for one in leaves.tensors(seen.emitted)]
+    # On the CPU, since positions need float64 and not every device has it (Apple's has not).
+    tensors = [one.detach()[:1].cpu() for one in leaves.tensors(seen.emitted)]
     flat = torch.cat([one.flatten() for one in tensors])
-    numbers = torch.arange(len(flat), device=flat.device, dtype=torch.float64)
+    numbers = torch.arange(len(flat), dtype=torch.float64)
     parts = numbers.split([one.numel() for one in tensors])
     marked = leaves.like(seen.emitted, [p.view_as(one) for p, one in zip(parts, tensors, strict=True)])
     place = seen.layout(marked).flatten()
     is_position = (place >= 0) & (place < len(numbers)) & (place == place.floor())
     if not is_position.all() or not torch.equal(
-        flat[place.long()].nan_to_num(), seen.activations[:1].flatten().nan_to_num()
+        flat[place.long()].nan_to_num(), seen.activations[:1].flatten().cpu().nan_to_num()
     ):
         raise ValueError(
             f"The layout computes more than a rearrangement of what {seen.layer!r} emits, so changed maps can't be put "

@@ -42,9 +42,7 @@ class Picture:
     def __init__(self, figure: Figure, words: str):
         self.figure = figure
         self.words = words
-        width = int(figure.get_figwidth() * 13)
-        together = re.sub(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)", "\N{NO-BREAK SPACE}", words)  # no line ends inside 7 × 7
-        caption = [line for one in together.splitlines() for line in textwrap.wrap(one, width)]
+        caption = _lines(words, int(figure.get_figwidth() * 13))
         figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
         figure.supxlabel("\n".join(caption), fontsize=9)
         # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
@@ -188,6 +186,16 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
         f"{count} maps of {rows} × {cells} from {low:.1f} to {high:.1f} · strongest: {titles[strongest]}, "
         f"at row {r + 1}, column {c + 1}",
     )
+
+
+def _lines(words: str, width: int) -> list[str]:
+    """Break words into the fewest lines of `width` signs, of even length; none breaks 7 × 7 or begins with a dot."""
+    lines = []
+    for one in re.sub(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)| (?=·)", "\N{NO-BREAK SPACE}", words).splitlines():
+        fewest, longest = len(textwrap.wrap(one, width)), max(map(len, one.split(" ")))
+        widths = range(max(1, min(longest, width)), width + 1)
+        lines += textwrap.wrap(one, next(w for w in widths if len(textwrap.wrap(one, w)) == fewest))
+    return lines
 
 
 def _titles(given: Sequence[str] | None, default: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,20 @@ def test_two_renders_are_the_same_bytes(draw):
     assert once.png() == once.png() == draw().png()
 
 
-def test_no_line_of_a_caption_ends_inside_a_size_or_a_share():
-    for width in range(12, 20):
-        picture = show.overlay(heat(LEFT, words="d" * width))
-        assert not re.search(r"(×|\d)\n(×|%|\d)|\n%", picture.figure.get_supxlabel())
+def test_no_line_of_a_caption_breaks_a_size_or_a_share_or_begins_with_a_dot():
+    for width in range(12, 40):
+        caption = show.overlay(heat(LEFT, words="d" * width)).figure.get_supxlabel()
+        assert not re.search(r"(×|\d)\n(×|%|\d)|\n%|\n·", caption)
+
+
+def test_the_lines_of_a_caption_are_as_few_as_can_be_and_even():
+    for count in (8, 13, 14, 27, 60):
+        picture = show.overlay(heat(LEFT, words="word " * count + "end"))
+        lines = picture.figure.get_supxlabel().splitlines()
+        widest = int(picture.figure.get_figwidth() * 13)
+        assert len(lines) == len(textwrap.wrap(" ".join(lines), widest))
+        assert max(map(len, lines[:-1])) - len(lines[-1]) < len(lines) * len("word ")
+        assert max(map(len, lines)) <= widest
 
 
 def test_words_of_an_overlay_come_from_the_map():
