@@ -18,6 +18,8 @@ from lessons_lib.targets import kind_of, name_of
 Edges = tuple[float, float, float, float]
 OVERLAP = 0.5
 """The intersection over union from which on two boxes are taken for the same."""
+_ALL = {"score_thresh": -1.0, "detections_per_img": 10**9, "mask_roi_pool": None, "keypoint_roi_pool": None}
+"""Attributes of a torchvision detector with which it keeps all its boxes, and nothing but boxes."""
 
 
 @dataclass(frozen=True)
@@ -76,20 +78,23 @@ def every_score(network: nn.Module) -> Iterator[None]:
     """Let a torchvision detector keep boxes of any score, and any number of them; its thresholds are put back.
 
     A box that stays is not changed by what lies below it, so the list only grows longer at its end. With it comes what
-    the detector would have said of a place in second or third choice.
+    the detector would have said of a place in second or third choice. Masks and keypoints, which Mask and Keypoint
+    R-CNN make for every box they keep, are left out meanwhile: there may be tens of thousands.
 
     Example:
         >>> with every_score(network):
         ...     (found,) = network(batch)
     """
-    before = [(head, head.score_thresh, head.detections_per_img) for head in heads(network)]
+    before = [(head, {name: getattr(head, name) for name in _ALL if hasattr(head, name)}) for head in heads(network)]
     try:
-        for head, _, _ in before:
-            head.score_thresh, head.detections_per_img = -1.0, 10**9
+        for head, kept in before:
+            for name in kept:
+                setattr(head, name, _ALL[name])
         yield
     finally:
-        for head, threshold, most in before:
-            head.score_thresh, head.detections_per_img = threshold, most
+        for head, kept in before:
+            for name, value in kept.items():
+                setattr(head, name, value)
 
 
 def narrowed(

@@ -5,7 +5,7 @@ import html
 from collections.abc import Callable
 from typing import Any
 
-from lessons_lib.show import Picture
+from lessons_lib.picture import Picture
 
 
 class Varied:

@@ -22,7 +22,7 @@ from lessons_lib.photos import Photo
 from lessons_lib.targets import Target
 
 if TYPE_CHECKING:
-    from lessons_lib.show import Picture
+    from lessons_lib.picture import Picture
 
 Pictured = Photo | Image.Image
 

@@ -1,12 +1,6 @@
 """Figures that say in words what they show. The words are computed from the maps, never typed."""
 
-import base64
-import io
-import re
-import textwrap
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -21,51 +15,9 @@ from lessons_lib import targets
 from lessons_lib.detections import Box
 from lessons_lib.heatmaps import Heatmap
 from lessons_lib.photos import Photo
+from lessons_lib.picture import Picture
 
 COLOURS = "inferno"
-
-
-class Picture:
-    """A figure and the words that describe it, shown as a PNG with a caption.
-
-    Jupyter draws the PNG; a terminal, a screen reader and a strict notebook test get the words.
-
-    Args:
-        figure: a matplotlib figure that belongs to no window.
-        words: what it shows; they also stand under the picture.
-
-    Example:
-        >>> picture = explain(model, photo).show()
-        >>> picture.save("where.png")
-    """
-
-    def __init__(self, figure: Figure, words: str):
-        self.figure = figure
-        self.words = words
-        caption = _lines(words, int(figure.get_figwidth() * 13))
-        figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
-        figure.supxlabel("\n".join(caption), fontsize=9)
-        # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
-        for _ in range(2):
-            figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-
-    def png(self) -> bytes:
-        """Return the picture as a PNG file's bytes, the same for the same figure."""
-        file = io.BytesIO()
-        self.figure.savefig(file, format="png", dpi=100, metadata={"Software": None, "Description": self.words})
-        return file.getvalue()
-
-    def save(self, path: str | Path) -> None:
-        """Write the picture as a PNG file."""
-        Path(path).write_bytes(self.png())
-
-    def __repr__(self) -> str:
-        return self.words
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.words}
-        return data, {"image/png": {"alt": self.words}}
 
 
 def photo(photo: Photo, *, outlines: bool = False, boxes: Sequence[Box] = ()) -> Picture:
@@ -186,16 +138,6 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
         f"{count} maps of {rows} × {cells} from {low:.1f} to {high:.1f} · strongest: {titles[strongest]}, "
         f"at row {r + 1}, column {c + 1}",
     )
-
-
-def _lines(words: str, width: int) -> list[str]:
-    """Break words into the fewest lines of `width` signs, of even length; none breaks 7 × 7 or begins with a dot."""
-    lines = []
-    for one in re.sub(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)| (?=·)", "\N{NO-BREAK SPACE}", words).splitlines():
-        fewest, longest = len(textwrap.wrap(one, width)), max(map(len, one.split(" ")))
-        widths = range(max(1, min(longest, width)), width + 1)
-        lines += textwrap.wrap(one, next(w for w in widths if len(textwrap.wrap(one, w)) == fewest))
-    return lines
 
 
 def _titles(given: Sequence[str] | None, default: list[str]) -> list[str]:

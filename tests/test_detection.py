@@ -136,6 +136,24 @@ def test_with_every_score_the_list_only_grows_at_its_end(name: str) -> None:
         torch.testing.assert_close(many[key][: len(values)], values)
 
 
+@pytest.mark.filterwarnings("ignore:The map for .* is blank")  # at random weights a softmax over two is 0 or 1
+@pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn"])
+def test_masks_and_keypoints_are_not_made_for_boxes_that_nobody_asked_to_see(name: str) -> None:
+    torch.manual_seed(0)
+    options = {**SMALL, "rpn_post_nms_top_n_test": 30, "box_score_thresh": 1e-4}
+    network = getattr(detection, name)(weights=None, weights_backbone=None, **options).eval()
+    extras = [module for part, module in network.roi_heads.named_children() if part.startswith(("mask", "keypoint"))]
+    runs: list[nn.Module] = []
+    for module in extras:
+        module.register_forward_hook(lambda module, *_: runs.append(module))
+    heat = ll.explain(network, AS_IS(PHOTO.image), ll.BoxScore(0), layer="backbone.fpn", method=ll.hirescam)
+    assert extras and not runs
+    with torch.no_grad():
+        (found,) = network(AS_IS(PHOTO.image)[None])
+    assert runs == extras  # they are back
+    assert heat.words == f"box 0: class {int(found['labels'][0])} {found['scores'][0]:.2f}"
+
+
 # --- found again ------------------------------------------------------------------------------------------------------
 
 

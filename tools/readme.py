@@ -4,13 +4,14 @@ from pathlib import Path
 
 import lessons_lib as ll
 from lessons_lib import collage
+from lessons_lib.picture import Picture
 
 ROOT = Path(__file__).parent.parent
 PICTURE = Path("docs", "two_questions.png")
 BEGIN, END = "<!-- picture:begin -->", "<!-- picture:end -->"
 
 
-def picture() -> ll.show.Picture:
+def picture() -> Picture:
     """Return two heatmaps of one scene: what speaks for a cat, and what for an espresso."""
     scene = collage.scene(5, kinds=["cat", "coffee cup"], count=2, area=(0.14, 0.24), size=448)
     model = ll.models.imagenet()
