@@ -151,7 +151,7 @@ def test_masks_and_keypoints_are_not_made_for_boxes_that_nobody_asked_to_see(nam
     with torch.no_grad():
         (found,) = network(AS_IS(PHOTO.image)[None])
     assert runs == extras  # they are back
-    assert heat.words == f"box 0: class {int(found['labels'][0])} {found['scores'][0]:.2f}"
+    assert heat.words == f"box 0: class {int(found['labels'][0])} {detections.shown(float(found['scores'][0]))}"
 
 
 # --- found again ------------------------------------------------------------------------------------------------------
