@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lessons_lib import inputs, targets
+from lessons_lib import inputs, outputs, targets
 from lessons_lib.capture import left_as_found, measuring
 from lessons_lib.layouts import Layout, recognised
 from lessons_lib.records import Explainable
@@ -111,7 +111,7 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
         finally:
             for handle in handles:
                 handle.remove()
-        rows = targets.rows(output, len(batch))
+        rows = outputs.rows(output, len(batch))
         scores = [aim.settled(row)(row) for aim, row in zip(aims, rows, strict=True)]
         if not (kept := [one for one in emitted.values() if one[0].requires_grad]):
             return Candidates()

@@ -45,7 +45,7 @@ class Captured:
         inputs: Tensor,
         emitted: leaves.Emitted,
         output: Any,
-        head: nn.Linear | None,
+        head: tuple[nn.Linear, Tensor] | None,
         tracked: bool,
     ):
         self.network = network
@@ -86,21 +86,24 @@ class Captured:
             RuntimeError: no gradient leads from the score to the logits; the sentence names why.
         """
         pooled = self.activations.mean(dim=(2, 3))
+        linear, logits = self._head or (None, None)
         if (
-            self._head is None
-            or pooled.shape[1] != self._head.in_features
-            or not _agree(self._head(pooled), self.output)
+            linear is None
+            or logits is None
+            or logits.ndim != 2
+            or pooled.shape[1] != linear.in_features
+            or not _agree(linear(pooled), logits)
         ):
             raise ValueError(
                 f"CAM needs a network that goes from layer {self.layer!r} through global average pooling and "
                 "one linear layer to the logits, and this one does not: take `gradcam`, which needs no special ending."
             )
-        (share,) = self._gradients_to([self.output])
-        if not _agree((share * self.output).sum(dim=1), self.scores):
+        (share,) = self._gradients_to([logits])
+        if not _agree((share * logits).sum(dim=1), self.scores):
             raise ValueError(
                 "CAM explains a logit, or a weighted sum of logits, and this target is neither: take `method=gradcam`."
             )
-        return (share @ self._head.weight).detach()
+        return (share @ linear.weight).detach()
 
     def _gradients_to(self, wanted: list[Tensor]) -> list[Tensor]:
         if not self._tracked:
@@ -111,7 +114,16 @@ class Captured:
         tracked = [one for one in wanted if one.requires_grad]
         found: dict[int, Tensor] = {}
         if self.scores.requires_grad and tracked:
-            gradients = torch.autograd.grad(self.scores.sum(), tracked, retain_graph=True, allow_unused=True)
+            try:
+                gradients = torch.autograd.grad(self.scores.sum(), tracked, retain_graph=True, allow_unused=True)
+            except RuntimeError as error:
+                if "checkpoint" not in str(error).lower():
+                    raise
+                raise RuntimeError(
+                    "This network saves memory by running parts of itself again on the way back (gradient "
+                    "checkpointing), and then the layer's maps are others: switch that off, in timm by "
+                    "`network.set_grad_checkpointing(False)`."
+                ) from error
             found = {id(one): g for one, g in zip(tracked, gradients, strict=True) if g is not None}
         if not found:
             raise RuntimeError(
@@ -193,7 +205,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout | None 
         )
     height, width = size or inputs.shape[-2:]
     layout = layout or recognised(kept[0], len(inputs), (height, width))
-    head = next((linear for linear, out in linears if out is output), None)
+    head = next((one for one in linears if any(one[1] is tensor for tensor in leaves.tensors(output))), None)
     return Captured(network, module, name, layout, inputs, kept[0], output, head, tracked[0])
 
 

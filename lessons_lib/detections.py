@@ -12,8 +12,9 @@ from torchvision.ops import box_iou
 
 from lessons_lib.capture import left_as_found
 from lessons_lib.models import Explainable
+from lessons_lib.outputs import kind_of
 from lessons_lib.photos import Photo
-from lessons_lib.targets import kind_of, name_of
+from lessons_lib.targets import name_of
 
 Edges = tuple[float, float, float, float]
 OVERLAP = 0.5

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lessons_lib import blank, candidates, capture, inputs, targets
+from lessons_lib import blank, candidates, capture, inputs, outputs, targets
 from lessons_lib.capture import Captured, Layer
 from lessons_lib.methods import Method, gradcam
 from lessons_lib.models import Explainable, Region
@@ -205,7 +205,7 @@ def explain(
         for aim in wanted:
             states.enter_context(aim.prepared(model.network))
         once = capture.run(model.network, batch, layer, model.layout)
-        rows = targets.rows(once.output, len(photos))
+        rows = outputs.rows(once.output, len(photos))
         for group in [[aim] for aim in wanted] if several else [wanted]:
             seen = copy(once)
             aims = [aim.settled(row) for aim, row in zip(group, rows, strict=True)]
@@ -229,7 +229,7 @@ def _name(method: Method) -> str:
 
 def _scores(aims: list[Target], output: Any, picture: int, count: int) -> Tensor:
     """Return what the network's output for `count` variants of a picture scores."""
-    return torch.stack([_score(aims[picture], row) for row in targets.rows(output, count)])
+    return torch.stack([_score(aims[picture], row) for row in outputs.rows(output, count)])
 
 
 def _again(aims: list[Target], seen: Captured, picture: int) -> Callable[[int], AbstractContextManager[Any]]:
@@ -241,10 +241,10 @@ def _score(target: Target, output: Any) -> Tensor:
     score = target(output)
     if not isinstance(score, Tensor):
         raise TypeError(
-            f"The target returned {targets.kind_of(score)}, not a tensor: leave out `.item()` and `float()`."
+            f"The target returned {outputs.kind_of(score)}, not a tensor: leave out `.item()` and `float()`."
         )
     if score.numel() != 1:
         raise ValueError(
-            f"The target returned {targets.kind_of(score)}, not one number: pick an element, or take a sum."
+            f"The target returned {outputs.kind_of(score)}, not one number: pick an element, or take a sum."
         )
     return score.reshape(())

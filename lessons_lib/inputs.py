@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lessons_lib import frames, targets
+from lessons_lib import frames, outputs
 from lessons_lib.photos import Photo
 from lessons_lib.records import Explainable, Region
 
@@ -18,7 +18,7 @@ def ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[
     if isinstance(pictures, Tensor):
         if pictures.ndim not in (3, 4):
             raise ValueError(
-                f"A batch is N × C × H × W and a picture C × H × W; this tensor is {targets.kind_of(pictures)}."
+                f"A batch is N × C × H × W and a picture C × H × W; this tensor is {outputs.kind_of(pictures)}."
             )
         if not pictures.is_floating_point():
             raise TypeError(
@@ -34,7 +34,7 @@ def ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[
     for one in given:
         if not isinstance(one, Photo | Image.Image):
             raise TypeError(
-                f"Give photos, PIL images or one batch tensor, not {targets.kind_of(one)}: open a file with "
+                f"Give photos, PIL images or one batch tensor, not {outputs.kind_of(one)}: open a file with "
                 "`photos.open(path)`, stack tensors with `torch.stack`, make an array a picture with "
                 "`PIL.Image.fromarray`."
             )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from lessons_lib import targets
+from lessons_lib import outputs
 from lessons_lib.detections import Box
 from lessons_lib.heatmaps import Heatmap
 from lessons_lib.photos import Photo
@@ -116,7 +116,7 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
     """
     if activations.ndim != 3 or not len(activations):
         raise ValueError(
-            f"Feature maps are drawn from K × H × W, and this is {targets.kind_of(activations)}: "
+            f"Feature maps are drawn from K × H × W, and this is {outputs.kind_of(activations)}: "
             "take one picture's, for example `activations[0]`."
         )
     activations = activations.detach().float().cpu()

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lessons_lib.models import Explainable
+from lessons_lib.outputs import kind_of, logits_of
 
 
 class Target:
@@ -62,14 +63,15 @@ class _Function(Target):
 class ClassScore(Target):
     """The logit of one class, before softmax or sigmoid.
 
-    Formula: y^c, "the score for class c (before the softmax)", section 3 of Selvaraju et al., arXiv 1610.02391.
+    Formula: y^c, "the score for class c (before the softmax)", section 3 of Selvaraju et al., arXiv 1610.02391. The
+    logits are found by `logits_of`, in a dict or a tuple, too.
 
     Args:
         category: the class, by its index or by its name; `None` is the class with the highest logit.
 
     Raises:
         ValueError: the name or the index is not one of the model's.
-        TypeError: the model's output is not a row of logits.
+        TypeError: the model's output holds no row of logits.
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), ClassScore("tiger cat"))
@@ -79,38 +81,35 @@ class ClassScore(Target):
     category: int | str | None = None
 
     def __call__(self, output: Any) -> Tensor:
-        return output[self._index(output)]
+        row = _row(output)
+        return row[self._index(row)]
 
     def on(self, model: Explainable) -> "ClassScore":
         return ClassScore(index_of(self.category, model)) if isinstance(self.category, str) else self
 
     def settled(self, output: Any) -> "ClassScore":
-        return ClassScore(self._index(output))
+        return ClassScore(self._index(_row(output)))
 
-    def words(self, output: Tensor, model: Explainable) -> str:
-        index = self._index(output)
-        shown = model.probability(output) if model.probability else output
+    def words(self, output: Any, model: Explainable) -> str:
+        row = _row(output)
+        index = self._index(row)
+        shown = model.probability(row) if model.probability else row
         return f"{name_of(index, model)} {shown[index].item():.2f}"
 
-    def _index(self, output: Any) -> int:
-        if not isinstance(output, Tensor) or output.ndim != 1:
-            raise TypeError(
-                f"ClassScore needs one row of logits for each picture, and this model gives {kind_of(output)}: "
-                "give a target that picks the number, for example `lambda output: output['out'][3].mean()`."
-            )
+    def _index(self, row: Tensor) -> int:
         if self.category is None:
-            return int(output.argmax())
+            return int(row.argmax())
         if isinstance(self.category, str):
             raise TypeError(f"The class {self.category!r} is a name: look it up first, with `target.on(model)`.")
         index = _whole(self.category)
-        if 0 <= index < len(output):
+        if 0 <= index < len(row):
             return index
-        if len(output) == 1:
+        if len(row) == 1:
             raise ValueError(
                 f"This model gives one logit, so there is no class {index}: take ClassScore(0) for the "
                 "positive class, or `lambda output: -output[0]` for the negative one."
             )
-        raise ValueError(f"There is no class {index}: this model has {len(output)}, from 0 to {len(output) - 1}.")
+        raise ValueError(f"There is no class {index}: this model has {len(row)}, from 0 to {len(row) - 1}.")
 
 
 @dataclass(frozen=True)
@@ -162,37 +161,6 @@ def one_each(target: Any, count: int, model: Explainable) -> list[Target]:
     return [_as_target(one).on(model) for one in given]
 
 
-def rows(output: Any, count: int) -> list[Any]:
-    """Return the part of a network's output that belongs to each of `count` pictures.
-
-    Tensors are cut along their first axis, also inside a dict or a tuple; a list with one dict for each
-    picture is taken as it is.
-
-    Raises:
-        TypeError: the output can't be cut so; the sentence names its type and keys.
-    """
-    if isinstance(output, Tensor) and output.ndim and len(output) == count:
-        return list(output)
-    if isinstance(output, dict) and all(isinstance(v, Tensor) and len(v) == count for v in output.values()):
-        return [{key: value[i] for key, value in output.items()} for i in range(count)]
-    if isinstance(output, list | tuple) and all(isinstance(v, Tensor) and len(v) == count for v in output):
-        return [tuple(value[i] for value in output) for i in range(count)]
-    if isinstance(output, list | tuple) and len(output) == count and all(isinstance(v, dict) for v in output):
-        return list(output)
-    raise TypeError(f"The model gives {kind_of(output)}, which can't be divided among {count} pictures.")
-
-
-def kind_of(value: Any) -> str:
-    """Say in a few words what a value is that should have been something else: type, and shape, keys or length."""
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {' × '.join(map(str, value.shape)) or '()'}"
-    if isinstance(value, dict):
-        return f"a {type(value).__name__} with the keys {', '.join(map(repr, value))}"
-    if isinstance(value, list | tuple):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__name__}"
-
-
 def index_of(category: int | str, model: Explainable) -> int:
     """Return the index of a class that is given by its index or by its name.
 
@@ -222,6 +190,16 @@ def index_of(category: int | str, model: Explainable) -> int:
 def name_of(index: int, model: Explainable) -> str:
     """Return the name of a class, or "class 7" where the model's classes have no names."""
     return model.categories[index] if index < len(model.categories) else f"class {index}"
+
+
+def _row(output: Any) -> Tensor:
+    row = logits_of(output, axes=1)
+    if row is None:
+        raise TypeError(
+            f"ClassScore needs one row of logits for each picture, and this model gives {kind_of(output)}: "
+            "give a target that picks the number, for example `lambda output: output['scores'][3].mean()`."
+        )
+    return row
 
 
 def _as_target(given: Any) -> Target:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lessons_lib.models import Explainable
-from lessons_lib.targets import Target, index_of, kind_of, name_of
+from lessons_lib.outputs import kind_of, logits_of
+from lessons_lib.targets import Target, index_of, name_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class PixelScore(Target):
         return f"{name_of(category, model)} {value:.2f} at pixel row {self.row + 1}, column {self.column + 1}"
 
     def _at(self, output: Any) -> Tensor:
-        logits = logits_of(output)
+        logits = _logits(output)
         _, height, width = logits.shape
         if not (0 <= self.row < height and 0 <= self.column < width):
             raise ValueError(
@@ -84,17 +85,17 @@ class RegionScore(Target):
     called: str = field(default="", repr=False)
 
     def __call__(self, output: Any) -> Tensor:
-        logits = logits_of(output)
+        logits = _logits(output)
         return logits[_checked(self.category, len(logits))][self._region(logits)].sum()
 
     def on(self, model: Explainable) -> "RegionScore":
         return replace(self, category=index_of(self.category, model), called=repr(self.category))
 
     def settled(self, output: Any) -> "RegionScore":
-        return replace(self, mask=self._region(logits_of(output)))
+        return replace(self, mask=self._region(_logits(output)))
 
     def words(self, output: Any, model: Explainable) -> str:
-        category, mask = index_of(self.category, model), self._region(logits_of(output))
+        category, mask = index_of(self.category, model), self._region(_logits(output))
         value = _shown(output, model)[category][mask].mean().item()
         share = 100 * float(mask.float().mean())
         return f"{name_of(category, model)} {value:.2f} over {share:.0f} % of the picture"
@@ -120,18 +121,9 @@ class RegionScore(Target):
         return mask
 
 
-def logits_of(output: Any) -> Tensor:
-    """Return one picture's maps of logits, C×H×W: the output itself, the entry "out" of a dict, the first of a tuple.
-
-    Raises:
-        TypeError: there are none.
-    """
-    logits = output
-    if isinstance(output, dict):
-        logits = output.get("out")
-    elif isinstance(output, list | tuple) and output:
-        logits = output[0]
-    if not isinstance(logits, Tensor) or logits.ndim != 3:
+def _logits(output: Any) -> Tensor:
+    logits = logits_of(output, axes=3)
+    if logits is None:
         raise TypeError(
             f"A pixel is looked for in C × H × W logits, and this model gives {kind_of(output)}: give a function of "
             "that instead, for example `lambda output: output['masks'][0, 3, 100, 60]`."
@@ -140,7 +132,7 @@ def logits_of(output: Any) -> Tensor:
 
 
 def _shown(output: Any, model: Explainable) -> Tensor:
-    logits = logits_of(output)
+    logits = _logits(output)
     return model.probability(logits) if model.probability else logits
 
 

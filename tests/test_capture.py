@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import lessons_lib as ll
 from lessons_lib import capture
@@ -42,9 +43,26 @@ class InDict(Small):
         return {"out": logits, "aux": logits[:, :2]}
 
 
-class InList(Small):
-    def forward(self, x: Tensor) -> list[list[Tensor]]:
-        return [[logits] for logits in super().forward(x)]
+class InDictOfNoLogits(Small):
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        maps = self.features(x)
+        return {"features": maps, "scores": self.after(maps)}
+
+
+class WithItsLoss(Small):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logits = super().forward(x)
+        return logits, logits.square().mean()
+
+
+class Checkpointed(Small):
+    def after(self, maps: Tensor) -> Any:
+        # As timm's networks do on request: what lies between here and the logits runs again on the way back.
+        return checkpoint(lambda maps: super(Checkpointed, self).after(self.inside(maps)), maps, use_reentrant=False)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Sigmoid())
 
 
 class OneLogit(Small):
@@ -252,18 +270,25 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         "This model gives one logit, so there is no class 1: take ClassScore(0) for the positive class, "
         "or `lambda output: -output[0]` for the negative one.",
     ),
-    "dict of tensors": (
-        InDict,
+    "dict without logits": (
+        InDictOfNoLogits,
         lambda n: asked(n, ll.ClassScore(0)),
         TypeError,
-        "ClassScore needs one row of logits for each picture, and this model gives a dict with the keys 'out', 'aux': "
-        "give a target that picks the number",
+        "ClassScore needs one row of logits for each picture, and this model gives a dict with the keys 'features', "
+        "'scores': give a target that picks the number, for example `lambda output: output['scores'][3].mean()`.",
     ),
-    "list of lists": (
-        InList,
-        lambda n: asked(n, pictures=BATCH[:1]),
+    "something of the whole batch": (
+        WithItsLoss,
+        lambda n: asked(n, ll.ClassScore(0)),
         TypeError,
-        "The model gives a list of 1, which can't be divided among 1 pictures.",
+        "The model gives a tuple of 2, and a tensor of shape () in it, which can't be divided among 2 pictures: "
+        "explain them one by one.",
+    ),
+    "gradient checkpointing": (
+        Checkpointed,
+        lambda n: asked(n, layer="inside"),
+        RuntimeError,
+        "This network saves memory by running parts of itself again on the way back (gradient checkpointing)",
     ),
     "target without gradient": (
         Small,
@@ -426,11 +451,19 @@ def test_a_class_may_be_a_numpy_or_torch_integer() -> None:
     assert plain.words == wrapped.words and torch.equal(plain.values, wrapped.values)
 
 
-def test_a_target_may_pick_from_a_dict() -> None:
-    found = asked(made(InDict), lambda output: output["out"][2])
-    expected = asked(made(Small), ll.ClassScore(2))
+@pytest.mark.parametrize("target", [ll.ClassScore(2), lambda output: output["out"][2]])
+@pytest.mark.parametrize("method", [ll.gradcam, ll.cam])
+def test_logits_in_a_dict_are_explained_as_if_they_were_bare(target: Any, method: ll.methods.Method) -> None:
+    found = asked(made(InDict), target, method=method)
+    expected = asked(made(Small), ll.ClassScore(2), method=method)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one.values, other.values)
+
+
+def test_a_single_picture_may_come_with_something_of_the_whole_batch() -> None:
+    (found,) = asked(made(WithItsLoss), ll.ClassScore(2), pictures=BATCH[1:])
+    _, expected = asked(made(Small), ll.ClassScore(2))
+    torch.testing.assert_close(found.values, expected.values)
 
 
 def test_an_in_place_relu_behind_the_layer_changes_neither_activations_nor_gradients() -> None:
