@@ -47,8 +47,10 @@ def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) ->
     """Return the layers at which a heatmap can be made, in the order in which they run.
 
     A layer is in the list when it runs once and emits more than one cell with rows and columns (`layouts.recognised`).
-    The projections inside a block (`nn.Linear`) are left out. When no layer is named, `explain` takes the last one
-    whose gradient is not zero. The network runs forward once, and backward once.
+    The projections inside a block (`nn.Linear`) are left out, and so is a segmentation's last layer, which emits one
+    map for each class: that is the answer, not what speaks for it. For a box or a pixel only the `backbone` of a
+    network that has one is listed, for the same reason. When no layer is named, `explain` takes the last one whose
+    gradient is not zero. The network runs forward once, and backward once.
 
     Args:
         model, pictures, target: as in `explain`.
@@ -90,7 +92,8 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
     network = model.network
     runs: Counter[nn.Module] = Counter()
     emitted: dict[int, tuple[Tensor, list[str]]] = {}
-    names = {module: name for name, module in network.named_modules() if name}
+    inside = {module for aim in aims for module in aim.part(network).modules()}
+    names = {module: name for name, module in network.named_modules() if name and module in inside}
     size: list[int] = []
 
     def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -117,6 +120,7 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             return Candidates()
         gradients = torch.autograd.grad(torch.stack(scores).sum(), [one for one, _ in kept], allow_unused=True)
     height, width = size or batch.shape[-2:]
+    answer = outputs.logits_of(rows[0], axes=3)
     once = {names[module] for module, count in runs.items() if count == 1}
     found = Candidates()
     for (tensor, owners), gradient in zip(kept, gradients, strict=True):
@@ -128,9 +132,11 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             continue  # no picture: not a candidate
         if outermost is None or maps.shape[2:].numel() < 2:
             continue
-        heard = gradient is not None and bool(layout(gradient).any())
+        heard = torch.zeros_like(maps) if gradient is None else layout(gradient)
+        if answer is not None and len(answer) == maps.shape[1] and not heard.any(dim=3).any(dim=2).all():
+            continue  # one map for each class, and some of them play no part: the answer itself
         shape = (maps.shape[1], maps.shape[2], maps.shape[3])
-        found.append(Candidate(outermost, shape, _name(layout), heard))
+        found.append(Candidate(outermost, shape, _name(layout), bool(heard.any())))
     return found
 
 

@@ -10,9 +10,8 @@ from torchvision.ops import box_iou
 
 from lessons_lib import models
 from lessons_lib.collage import KINDS, Scene, Scenes
-from lessons_lib.heatmaps import explain
 from lessons_lib.methods import Method, gradcam
-from lessons_lib.metrics import centre_of_peak
+from lessons_lib.metrics import centre_of_peak, quiet
 from lessons_lib.models import Explainable
 from lessons_lib.targets import ClassScore
 
@@ -101,7 +100,7 @@ def peaks(model: Explainable, scenes: Sequence[Scene], method: Method = gradcam)
     asked = [(index, kind) for index, scene in enumerate(scenes) for kind in sorted(set(scene.labels.tolist()))]
     for start in range(0, len(asked), 2 * _CHUNK):
         part = asked[start : start + 2 * _CHUNK]
-        heats = explain(model, [scenes[i] for i, _ in part], [ClassScore(kind) for _, kind in part], method=method)
+        heats = quiet(model, [scenes[i] for i, _ in part], [ClassScore(kind) for _, kind in part], method)
         for (index, kind), heat in zip(part, heats, strict=True):
             hits[index] += bool(scenes[index].label_map[centre_of_peak(heat)] == 1 + kind)
     of = torch.tensor([[len(set(scene.labels.tolist()))] for scene in scenes]).double()

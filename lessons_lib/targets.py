@@ -28,6 +28,10 @@ class Target:
         """Return this target with the names that it uses looked up in `model`."""
         return self
 
+    def part(self, network: nn.Module) -> nn.Module:
+        """Return the part of `network` in which a layer is looked for when none is named."""
+        return network
+
     def prepared(self, network: nn.Module) -> AbstractContextManager[Any]:
         """Return the state in which `network` runs while this target is asked for; it ends as it began."""
         return nullcontext()
@@ -49,6 +53,17 @@ class Target:
     def words(self, output: Any, model: Explainable) -> str:
         """Return what is explained and its value, as a caption begins: "tiger cat 0.38"."""
         return f"score {self(output).item():.2f}"
+
+
+class Local(Target):
+    """A target that asks about a place: a box, a pixel. What speaks for it is looked for in the network's `backbone`.
+
+    The head behind it turns maps into answers, place by place; a map there would show the answer itself.
+    """
+
+    def part(self, network: nn.Module) -> nn.Module:
+        backbone = getattr(network, "backbone", None)
+        return backbone if isinstance(backbone, nn.Module) else network
 
 
 class _Function(Target):
@@ -132,6 +147,9 @@ class Difference(Target):
 
     def on(self, model: Explainable) -> "Difference":
         return Difference(_as_target(self.first).on(model), _as_target(self.second).on(model))
+
+    def part(self, network: nn.Module) -> nn.Module:
+        return _as_target(self.first).part(network)
 
     def prepared(self, network: nn.Module) -> AbstractContextManager[Any]:
         both = ExitStack()

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from lessons_lib.detections import OVERLAP, Edges, edges_of, every_score, heads, held, narrowed, nearest, shown
 from lessons_lib.models import Explainable
-from lessons_lib.targets import Target, index_of, name_of
+from lessons_lib.targets import Local, index_of, name_of
 
 
 @dataclass(frozen=True)
-class OfBox(Target):
+class OfBox(Local):
     """What the targets of this room share: a box that is found again when the network runs again.
 
     The box is chosen in the first run. In any other run it is the box of the same class that overlaps it most, by half

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from lessons_lib.models import Explainable
 from lessons_lib.outputs import kind_of, logits_of
-from lessons_lib.targets import Target, index_of, name_of
+from lessons_lib.targets import Local, index_of, name_of
 
 
 @dataclass(frozen=True)
-class PixelScore(Target):
+class PixelScore(Local):
     """The logit of one class at one pixel of a segmentation.
 
     Args:
@@ -59,7 +59,7 @@ class PixelScore(Target):
 
 
 @dataclass(frozen=True, eq=False)
-class RegionScore(Target):
+class RegionScore(Local):
     """The sum of one class's logits over a region of a segmentation.
 
     Formula: Σ_(i,j)∈M y_ij^c, Vinogradova et al., "Seg-Grad-CAM", arXiv 2002.11434, eq. (2). A sum, so the maps of

@@ -169,11 +169,53 @@ def test_the_same_map_for_every_class_is_what_eigencam_gives_and_gradcam_does_no
         assert torch.allclose(cat.values, rocket.values) is same
 
 
+@pytest.mark.filterwarnings("ignore:The map for 'cat")  # asked of every scene, and not every scene shows one
 def test_every_picture_of_a_batch_gets_its_own_map(vit: Explainable) -> None:
     scenes = [ll.collage.scene(seed) for seed in (1, 2, 3)]
     aims = [ll.ClassScore(kind) for kind in ("cat", "rocket", "cat")]
     for scene, aim, heat in zip(scenes, aims, ll.explain(vit, scenes, aims), strict=True):
         torch.testing.assert_close(heat.values, ll.explain(vit, scene, aim).values, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "answer"),
+    [
+        ("deeplabv3_resnet50", "classifier.3", "classifier"),
+        ("fcn_resnet50", "classifier.2", "classifier"),
+        ("lraspp_mobilenet_v3_large", "classifier.cbr", "classifier.high_classifier"),
+    ],
+)
+def test_what_a_segmentation_answers_is_not_what_speaks_for_it(name: str, before: str, answer: str) -> None:
+    torch.manual_seed(0)
+    network = getattr(torchvision.models.segmentation, name)(weights=None, weights_backbone=None).eval()
+    picture = torch.randn(3, 64, 96)
+    # There, one class's own logits are all that the gradient reaches, whatever the pixel.
+    seen = ll.capture.run(network, picture[None], answer)
+    seen.scores = seen.output["out"][:, 2, 3, 4]
+    assert seen.gradients[0].flatten(1).any(1).nonzero().tolist() == [[2]]
+    found = [candidate.layer for candidate in ll.layers(network, picture, lambda output: output["out"][2, 3, 4])]
+    assert answer not in found and found[-1] == before
+    for target in (ll.PixelScore(3, 4, 2), ll.RegionScore(2, torch.ones(64, 96))):
+        found = [candidate.layer for candidate in ll.layers(network, picture, target)]
+        assert found[-1] in ("backbone.layer4", "backbone.16")
+        assert all(layer.startswith("backbone.") for layer in found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"],
+)
+def test_a_detectors_box_is_explained_in_its_backbone_at_the_level_that_it_is_read_from(name: str) -> None:
+    torch.manual_seed(0)
+    sizes = {} if name.startswith("ssd") else {"min_size": 96, "max_size": 160}
+    network = getattr(torchvision.models.detection, name)(weights=None, weights_backbone=None, **sizes).eval()
+    for head in ll.detections.heads(network):
+        head.score_thresh = 1e-4  # at random weights no score is high
+    picture = torch.rand(3, 96, 130)
+    for target in (ll.BoxScore(0), ll.BoxEdge(0), ll.Difference(ll.BoxScore(0), ll.BoxScore(1))):
+        found = ll.layers(network, picture, target)
+        assert found and all(candidate.layer.startswith("backbone.") for candidate in found)
+        assert ll.explain(network, picture, target, method=ll.hirescam).values.any()
 
 
 def test_windows_are_no_pictures() -> None:
