@@ -24,9 +24,10 @@ SPECIAL = {
 def recognised(emitted: leaves.Emitted, pictures: int, size: tuple[int, int]) -> Layout:
     """Return the layout of what a layer emits, told by its shape and the picture's, whatever the network is called.
 
-    Several tensors are a `pyramid`. Four axes are `nchw` or `nhwc`, whichever two are the picture's height and width
-    divided by one stride; where both are, `nchw`, as torch has it. Three axes are `tokens` on the grid of H/p × W/p
-    patches that leaves no special tokens, or as many as `SPECIAL` knows.
+    Several tensors are a `pyramid`, and one in a tuple or a dict is read as if it were bare. Four axes are `nchw` or
+    `nhwc`, whichever two are the picture's height and width divided by one stride; where both are, `nchw`, as torch has
+    it. Three axes are `tokens` on the grid of H/p × W/p patches that leaves no special tokens, or as many as `SPECIAL`
+    knows.
 
     A shape does not tell the order. Tokens are read along the rows; a network that shuffles them on its way, as Hiera
     does before its last stage, needs a layout of its own there.
@@ -45,7 +46,11 @@ def recognised(emitted: leaves.Emitted, pictures: int, size: tuple[int, int]) ->
         torch.Size([2, 384, 16, 12])
     """
     if not isinstance(emitted, Tensor):
-        return pyramid
+        alone, *others = leaves.tensors(emitted)
+        if others:
+            return pyramid
+        layout = recognised(alone, pictures, size)
+        return lambda emitted: layout(leaves.tensors(emitted)[0])
     if emitted.ndim not in (3, 4):
         return nchw  # which says what is wrong
     if len(emitted) != pictures:

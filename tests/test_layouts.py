@@ -1,6 +1,8 @@
 """What a layer emits is told by its shape and the picture's, laid out in rows and columns, and laid back exactly."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -76,7 +78,33 @@ def test_where_both_readings_fit_it_is_channels_first_and_a_record_may_say_other
 
 
 def test_several_tensors_are_a_pyramid() -> None:
-    assert layouts.recognised({"0": torch.zeros(1, 4, 8, 8)}, 1, (64, 64)) is layouts.pyramid
+    levels = {"0": torch.zeros(1, 4, 8, 8), "1": torch.zeros(1, 4, 4, 4)}
+    assert layouts.recognised(levels, 1, (64, 64)) is layouts.pyramid
+
+
+@pytest.mark.parametrize("wrap", [lambda one: (one,), lambda one: [one], lambda one: {"hidden": one}])
+def test_one_tensor_is_read_through_its_wrapping(wrap: Callable[[Tensor], Any]) -> None:
+    for emitted in (as_tokens(maps_of((4, 6)), 1), maps_of((4, 6)), maps_of((4, 6)).permute(0, 2, 3, 1)):
+        assert torch.equal(layouts.recognised(wrap(emitted), 2, (64, 96))(wrap(emitted)), maps_of((4, 6)))
+
+
+class Wrapping(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        return (x,)
+
+
+class Unwrapping(nn.Module):
+    def forward(self, wrapped: tuple[Tensor]) -> Tensor:
+        return wrapped[0]
+
+
+@pytest.mark.parametrize("method", [ll.gradcam, ll.ablationcam])
+def test_a_block_that_wraps_what_it_emits_is_explained_as_the_tensor_in_it(method: ll.methods.Method) -> None:
+    torch.manual_seed(0)
+    below, above = nn.Conv2d(3, 4, 3, 2, 1), [nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
+    network, picture = nn.Sequential(below, Wrapping(), Unwrapping(), *above), torch.randn(3, 16, 24)
+    bare, wrapped = (ll.explain(network, picture, ll.ClassScore(1), layer=layer, method=method) for layer in "01")
+    torch.testing.assert_close(wrapped.values, bare.values)
 
 
 @pytest.mark.parametrize(
