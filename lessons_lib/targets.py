@@ -79,7 +79,7 @@ class ClassScore(Target):
     """The logit of one class, before softmax or sigmoid.
 
     Formula: y^c, "the score for class c (before the softmax)", section 3 of Selvaraju et al., arXiv 1610.02391. The
-    logits are found by `logits_of`, in a dict or a tuple, too.
+    logits may lie in a dict or a tuple (`outputs.logits_of`), if that leaves no doubt which row they are.
 
     Args:
         category: the class, by its index or by its name; `None` is the class with the highest logit.
@@ -212,10 +212,12 @@ def name_of(index: int, model: Explainable) -> str:
 
 def _row(output: Any) -> Tensor:
     row = logits_of(output, axes=1)
-    if row is None:
+    parts = output if isinstance(output, list | tuple) else ()
+    if row is None or sum(logits_of(part, axes=1) is not None for part in parts) > 1:  # features and logits, say
+        example = "output[1][3]" if parts else "output['scores'][3]"
         raise TypeError(
             f"ClassScore needs one row of logits for each picture, and this model gives {kind_of(output)}: "
-            "give a target that picks the number, for example `lambda output: output['scores'][3].mean()`."
+            f"give a target that picks the number, for example `lambda output: {example}`."
         )
     return row
 

@@ -55,6 +55,12 @@ class WithItsLoss(Small):
         return logits, logits.square().mean()
 
 
+class WithItsFeatures(Small):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logits = super().forward(x)
+        return logits.tanh(), logits
+
+
 class Checkpointed(Small):
     def after(self, maps: Tensor) -> Any:
         # As timm's networks do on request: what lies between here and the logits runs again on the way back.
@@ -275,7 +281,14 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         lambda n: asked(n, ll.ClassScore(0)),
         TypeError,
         "ClassScore needs one row of logits for each picture, and this model gives a dict with the keys 'features', "
-        "'scores': give a target that picks the number, for example `lambda output: output['scores'][3].mean()`.",
+        "'scores': give a target that picks the number, for example `lambda output: output['scores'][3]`.",
+    ),
+    "two rows in a tuple": (
+        WithItsFeatures,
+        lambda n: asked(n, ll.ClassScore(0)),
+        TypeError,
+        "ClassScore needs one row of logits for each picture, and this model gives a tuple of 2: give a target that "
+        "picks the number, for example `lambda output: output[1][3]`.",
     ),
     "something of the whole batch": (
         WithItsLoss,
