@@ -25,6 +25,7 @@ class Captured:
         inputs: what the network was given, N×…
         output: what it returned.
         emitted: what the layer put out, as it was, before the layout; each tensor in it a leaf of the graph.
+        activations: the layer's feature maps A, N×C×H×W.
         scores: the explained number of each picture, N; set by whoever chose the targets.
         score: the same for another run, as methods without gradients make them: from the network's output for M
             variants of a picture, the picture's number and M, to M numbers; set by whoever chose the targets.
@@ -56,13 +57,9 @@ class Captured:
         self.emitted = emitted
         self.output = output
         self.again = lambda picture: lambda count: nullcontext()
+        self.activations = layout(leaves.like(emitted, [leaf.detach() for leaf in leaves.tensors(emitted)]))
         self._head = head
         self._tracked = tracked
-
-    @property
-    def activations(self) -> Tensor:
-        """The layer's feature maps A, N×C×H×W."""
-        return self.layout(leaves.like(self.emitted, [leaf.detach() for leaf in leaves.tensors(self.emitted)]))
 
     @cached_property
     def gradients(self) -> Tensor:

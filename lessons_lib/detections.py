@@ -1,13 +1,12 @@
 """What a detector finds in a picture, to read; and the states in which it tells more than that, or does less."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.ops import box_iou
 
 from lessons_lib.capture import left_as_found
@@ -96,61 +95,6 @@ def every_score(network: nn.Module) -> Iterator[None]:
         for head, kept in before:
             for name, value in kept.items():
                 setattr(head, name, value)
-
-
-def narrowed(
-    network: nn.Module, picture: Tensor, edges: Edges, label: int
-) -> Callable[[int], AbstractContextManager[None]]:
-    """Return, for a number of variants, the state in which a two-stage detector looks at one proposal only.
-
-    It is the proposal that the box comes from, the same for every variant. So places are held fixed, as they are for
-    the gradient, which does not flow into them either; and what a head would have said of all other places is not
-    computed. One run on the picture finds the proposal. Other networks run as they are.
-
-    Args:
-        picture: 1×3×H×W, as the network is given it.
-        edges, label: of the box, as in the network's output.
-
-    Example:
-        >>> with narrowed(network, picture, edges, label)(2):
-        ...     network(torch.cat([picture, picture]))
-    """
-    detector = next((module for module in network.modules() if isinstance(module, GeneralizedRCNN)), None)
-    if detector is None:
-        return lambda count: nullcontext()
-    proposals, logits = [], []
-    seen = [
-        detector.rpn.register_forward_hook(lambda _m, _i, output: proposals.extend(output[0])),
-        detector.roi_heads.box_predictor.register_forward_hook(lambda _m, _i, output: logits.append(output[0])),
-    ]
-    try:
-        (found,) = network(picture)
-    finally:
-        for hook in seen:
-            hook.remove()
-    row, _ = nearest(found, edges, label)
-    if row is None:
-        return lambda count: nullcontext()
-    scores = logits[0].softmax(dim=1)[:, label]
-    (same,) = torch.where(scores == found["scores"][row])
-    overlaps = box_iou(proposals[0][same], found["boxes"][row : row + 1])[:, 0]
-    proposal = proposals[0][same[overlaps.argmax()]][None]
-
-    @contextmanager
-    def state(count: int) -> Iterator[None]:
-        def propose(_images: Any, maps: dict[str, Tensor], *_: Any) -> tuple[list[Tensor], dict[str, Tensor]]:
-            if any(len(level) != count for level in maps.values()):
-                # RoIAlign does not look whether there is a map for each proposal: it would read foreign memory.
-                raise ValueError(f"The detector was to look at {count} pictures, and a level has another number.")
-            return [proposal] * count, {}
-
-        vars(detector.rpn)["forward"] = propose  # found before the class's own
-        try:
-            yield
-        finally:
-            vars(detector.rpn).pop("forward")
-
-    return state
 
 
 def nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP) -> tuple[int | None, float]:

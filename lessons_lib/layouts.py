@@ -196,15 +196,16 @@ def pyramid(emitted: leaves.Emitted) -> Tensor:
         torch.Size([2, 128, 28, 28])
     """
     levels = [nchw(level) for level in leaves.tensors(emitted)]
-    height, width = max((level.shape[2:] for level in levels), key=torch.Size.numel)
-    return torch.cat(
-        [level[:, :, _under(level.shape[2], height)][..., _under(level.shape[3], width)] for level in levels], 1
-    )
+    finest = max((level.shape[2:] for level in levels), key=torch.Size.numel)
+    return torch.cat([level if level.shape[2:] == finest else _repeated(level, finest) for level in levels], dim=1)
 
 
-def _under(few: int, many: int) -> Tensor:
-    """Return, for each of `many` cells, which of `few` on the same stretch lies under its centre."""
-    return (2 * torch.arange(many) + 1) * few // (2 * many)
+def _repeated(level: Tensor, finest: torch.Size) -> Tensor:
+    """Return a level with each of its cells repeated over those of the finest grid whose centres it covers."""
+    for axis, many in zip((2, 3), finest, strict=True):
+        few = level.shape[axis]
+        level = level.index_select(axis, (2 * torch.arange(many, device=level.device) + 1) * few // (2 * many))
+    return level
 
 
 def _attention(emitted: Tensor) -> bool:

@@ -1,7 +1,7 @@
 """Targets of object detection: a box's score for any class, its edges and its sizes."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.detections import OVERLAP, Edges, edges_of, every_score, heads, held, narrowed, nearest, shown
+from lessons_lib.detections import OVERLAP, Edges, edges_of, every_score, heads, held, nearest, shown
 from lessons_lib.models import Explainable
+from lessons_lib.proposals import narrowed, sparse
 from lessons_lib.targets import Local, index_of, name_of
 
 
@@ -34,7 +35,10 @@ class OfBox(Local):
         return replace(self, box=_Asked(self.box, threshold, repr(self.category)), category=category)
 
     def prepared(self, network: nn.Module) -> AbstractContextManager[Any]:
-        return every_score(network)
+        states = ExitStack()
+        states.enter_context(every_score(network))
+        states.enter_context(sparse(network))
+        return states
 
     def again(self, network: nn.Module, picture: Tensor) -> Callable[[int], AbstractContextManager[Any]]:
         if not isinstance(self.box, _Followed):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import detection
 
 import lessons_lib as ll
-from lessons_lib import detections, layouts, measure, rerun
+from lessons_lib import detections, layouts, measure, proposals, rerun
 from lessons_lib.capture import Captured
 from lessons_lib.models import Explainable, Preprocess
 
@@ -422,7 +422,7 @@ def test_a_detector_held_to_one_proposal_refuses_maps_for_another_number_of_pict
     x = model.transform(scene.image)[None]
     with torch.no_grad():
         (found,) = model.network(x)
-    held = detections.narrowed(model.network, x, tuple(found["boxes"][0].tolist()), int(found["labels"][0]))
+    held = proposals.narrowed(model.network, x, tuple(found["boxes"][0].tolist()), int(found["labels"][0]))
     with held(2), torch.no_grad():
         with pytest.raises(ValueError, match="look at 2 pictures, and a level has another number"):
             model.network(x)
