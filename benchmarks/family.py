@@ -87,9 +87,10 @@ def ratios(arguments: tuple, makers: dict[str, Maker], rounds: int, warm: int) -
 
 
 def peak_memory(method: str, chunk: int) -> float:
-    """Return by how many MB the resident peak of a process of its own grows when it makes one map."""
+    """Return by how many MB the resident peak of a process of its own grows when it makes one map; median of five."""
     command = [sys.executable, "-m", "benchmarks.family", "--memory-of", method, "--chunk", str(chunk)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(5)]
+    return statistics.median(float(run.stdout) for run in runs)
 
 
 def grown(method: str, chunk: int) -> float:
@@ -179,7 +180,8 @@ def main() -> None:
             lines.append(f"| {method}, {where} | " + " | ".join(grows) + " |")
     lines += [
         "",
-        f"Median of {given.rounds} rounds, quartiles in brackets; peers that run once a channel: {given.slow_rounds}. "
+        f"Median of {given.rounds} rounds, quartiles in brackets; peers that run once a channel: {given.slow_rounds}; "
+        "memory: 5 processes. "
         f"{given.threads} CPU threads, torch {torch.__version__.partition('+')[0]}, random weights, 224 × 224. "
         "`python -m benchmarks.family` measures again.",
     ]
