@@ -1,4 +1,4 @@
-"""What a detector finds in a picture, to read; and the states in which it tells more than that, or does less."""
+"""What a detector finds in a picture, to read; and the state in which it tells more than that."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
