@@ -2,15 +2,18 @@
 
 Example:
     >>> import lessons_lib as ll
-    >>> ll.explain(ll.models.imagenet(), ll.photos.cat(), ll.ClassScore("tiger cat")).show()
+    >>> ll.explain(ll.models.imagenet(), ll.photos.cat(), "tiger cat")
 """
 
-from lessons_lib import capture, detections, explorer, fusing, guided, layouts, methods, models, photos, show, targets
-from lessons_lib.candidates import layers
-from lessons_lib.checks import check
-from lessons_lib.detections import boxes
-from lessons_lib.heatmaps import Heatmap, explain
-from lessons_lib.methods import (
+from lessons_lib import baselines, metrics, models, photos, show
+from lessons_lib.baselines import attention_rollout
+from lessons_lib.core import methods, targets
+from lessons_lib.core.boxes import boxes, runner_up
+from lessons_lib.core.engine import capture, layouts
+from lessons_lib.core.explain import explain
+from lessons_lib.core.heatmap import Heatmap, fuse
+from lessons_lib.core.layers import layers
+from lessons_lib.core.methods import (
     ablationcam,
     cam,
     eigencam,
@@ -21,40 +24,48 @@ from lessons_lib.methods import (
     scorecam,
     xgradcam,
 )
-from lessons_lib.rollout import attention_rollout
-from lessons_lib.targets import ClassScore, Difference
-from lessons_lib.targets_boxes import BoxEdge, BoxScore
-from lessons_lib.targets_pixels import PixelScore, RegionScore
+from lessons_lib.core.preprocess import Preprocess
+from lessons_lib.core.records import Box, Explainable, Outlined, Photo
+from lessons_lib.core.targets import BoxEdge, BoxScore, ClassScore, Difference, PixelScore, RegionScore, Target
+from lessons_lib.photos import collage
+from lessons_lib.teach import check
 
 __all__ = [
+    "Box",
     "BoxEdge",
     "BoxScore",
     "ClassScore",
     "Difference",
+    "Explainable",
     "Heatmap",
+    "Outlined",
+    "Photo",
     "PixelScore",
+    "Preprocess",
     "RegionScore",
+    "Target",
     "ablationcam",
     "attention_rollout",
+    "baselines",
     "boxes",
     "cam",
     "capture",
     "check",
-    "detections",
+    "collage",
     "eigencam",
     "explain",
-    "explorer",
-    "fusing",
+    "fuse",
     "gradcam",
     "gradcam_plus_plus",
-    "guided",
     "hirescam",
     "layercam",
     "layers",
     "layouts",
     "methods",
+    "metrics",
     "models",
     "photos",
+    "runner_up",
     "scorecam",
     "show",
     "targets",

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from lessons_lib.collage import KINDS, Scenes, scene
 from PIL import Image
 from torchvision.ops import masks_to_boxes
 
 from lessons_lib import collage
-from lessons_lib.collage import KINDS, Scenes, scene
 
 
 def names(made):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lessons_lib.checks import check, find
 
 from lessons_lib import exercises
-from lessons_lib.checks import check, find
 
 NAMES = [
     f"{module.name}.{question}"

@@ -5,13 +5,13 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from lessons_lib.collage import KINDS, Scene, Scenes
+from lessons_lib.heatmaps import explain
+from lessons_lib.targets import ClassScore
 from PIL import Image
 from torch import Tensor, nn
 
 from lessons_lib import capture, models, networks, photos
-from lessons_lib.collage import KINDS, Scene, Scenes
-from lessons_lib.heatmaps import explain
-from lessons_lib.targets import ClassScore
 
 FULL_SIZE = ("resnet50", "fasterrcnn", "deeplabv3", "vit_b_16", "swin_t")
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
-
-from lessons_lib import cards, scores, weights
 from lessons_lib.collage import KINDS, Scene, Scenes
 from lessons_lib.records import Explainable, Preprocess
 from lessons_lib.scores import Figure
 from lessons_lib.weights import stored
+from torch import Tensor, nn
+
+from lessons_lib import cards, scores, weights
 
 FRESH = Scenes(150, seed=4_000_000)
 PIXELS = Preprocess(224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

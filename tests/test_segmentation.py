@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lessons_lib.capture import Captured
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import segmentation
 
 import lessons_lib as ll
 from lessons_lib import collage, layouts, measure
-from lessons_lib.capture import Captured
 from lessons_lib.models import Explainable, Preprocess
 
 AS_IS = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lessons_lib.heatmaps import Heatmap
+from lessons_lib.picture import Picture
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 import lessons_lib as ll
 from lessons_lib import explorer, show
-from lessons_lib.heatmaps import Heatmap
 from lessons_lib.photos import Outlined, Photo
-from lessons_lib.picture import Picture
 
 LIBRARY = Path(show.__file__).parent
 GREY = (90, 120, 150)

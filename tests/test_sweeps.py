@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
-from lessons_lib import measure, metrics, models, sweeps
 from lessons_lib.collage import scene
 from lessons_lib.heatmaps import Heatmap
 from lessons_lib.methods import gradcam
+from lessons_lib.targets import ClassScore
+from PIL import Image
+
+from lessons_lib import measure, metrics, models, sweeps
 from lessons_lib.metrics import Table
 from lessons_lib.photos import Photo
-from lessons_lib.targets import ClassScore
 
 MODELS = {"vit": models.vit, "swin": models.swin}
 LAYERS = {

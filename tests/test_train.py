@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from lessons_lib.collage import KINDS, Scenes
+from lessons_lib.records import Preprocess
 from torch import Tensor, nn
 
 from lessons_lib import fitting, train, weights
-from lessons_lib.collage import KINDS, Scenes
-from lessons_lib.records import Preprocess
 
 
 @pytest.mark.parametrize("name", ["flat_cnn", "detector"])

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from lessons_lib.picture import Picture
+
 import lessons_lib as ll
 from lessons_lib import collage
-from lessons_lib.picture import Picture
 
 ROOT = Path(__file__).parent.parent
 PICTURE = Path("docs", "two_questions.png")

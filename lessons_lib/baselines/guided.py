@@ -1,0 +1,106 @@
+"""Guided backpropagation and Guided Grad-CAM, kept apart from the family because they fail the sanity checks.
+
+Warning:
+    Their pictures hardly change when the network's weights are replaced by random ones (Adebayo et al., "Sanity checks
+    for saliency maps", arXiv 1810.03292): they draw the picture's edges, as an edge detector does, whatever the network
+    has learned. They are here to be recognised and tested, not to explain anything. Every map carries this warning.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lessons_lib.core.engine import layouts
+from lessons_lib.core.engine.capture import Layer
+from lessons_lib.core.engine.captured import Captured
+from lessons_lib.core.engine.hooks import hooked
+from lessons_lib.core.explain import explain
+from lessons_lib.core.heatmap import Heatmap
+from lessons_lib.core.records import Explainable
+
+WARNING = "beware: fails the sanity checks (arXiv 1810.03292)"
+
+
+def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any = None) -> Any:
+    """Return how strongly each pixel's gradient passes, when every ReLU lets only positive gradients back.
+
+    Formula: R_l = ReLU(R_(l+1)) where the ReLU's input was positive, else 0, Springenberg et al., "Striving for
+    simplicity", arXiv 1412.6806; the map is the length of R_0 over the three colours. See the module's warning.
+
+    Args:
+        model, pictures, target: as in `explain`.
+
+    Returns:
+        A `Heatmap` or a list of them, as `explain` does, with values ≥ 0 at the input's resolution.
+
+    Raises:
+        ValueError: no `nn.ReLU` or `nn.ReLU6` is in the network, so there is nothing to guide.
+
+    Example:
+        >>> guided_backprop(models.imagenet(), photos.cat(), ClassScore("tiger cat")).show()
+    """
+    model = Explainable.of(model)
+    # An identity in front makes the picture itself a layer, so that `explain` has nothing to learn.
+    fronted = nn.Sequential(OrderedDict(picture=nn.Identity(), network=model.network))
+    fronted.training = model.network.training
+    with _guided(model.network):
+        found = explain(
+            replace(model, network=fronted, layout=layouts.nchw), pictures, target, layer="picture", method=_length
+        )
+    heats = found if isinstance(found, list) else [found]
+    named = [replace(heat, words=f"{heat.words} · {WARNING}", method="guided_backprop") for heat in heats]
+    return named if isinstance(found, list) else named[0]
+
+
+def guided_gradcam(
+    model: Explainable | nn.Module, pictures: Any, target: Any = None, *, layer: Layer | Sequence[Layer] | None = None
+) -> Any:
+    """Return Guided Grad-CAM: guided backpropagation, multiplied by the upsampled Grad-CAM.
+
+    Formula: figure 2 and section 3.2 of Selvaraju et al., "Grad-CAM", arXiv 1610.02391. The class is chosen by its
+    Grad-CAM part; the fine lines are guided backpropagation's. See the module's warning.
+
+    Args:
+        model, pictures, target, layer: as in `explain`.
+
+    Returns:
+        A `Heatmap` or a list of them, with values ≥ 0 at the input's resolution.
+
+    Example:
+        >>> guided_gradcam(models.imagenet(), photos.cat(), ClassScore("tiger cat")).show()
+    """
+    fine, coarse = guided_backprop(model, pictures, target), explain(model, pictures, target, layer=layer)
+    if isinstance(fine, list):
+        return [_product(*pair) for pair in zip(fine, coarse, strict=True)]
+    return _product(fine, coarse)
+
+
+def _product(fine: Heatmap, coarse: Heatmap) -> Heatmap:
+    up = F.interpolate(coarse.positive[None, None], fine.values.shape, mode="bilinear", align_corners=False)[0, 0]
+    return replace(fine, values=fine.values * up, method="guided_gradcam", layer=coarse.layer)
+
+
+def _length(seen: Captured) -> Tensor:
+    return seen.gradients.norm(dim=1)
+
+
+@contextmanager
+def _guided(network: nn.Module) -> Iterator[None]:
+    """Let only positive gradients back through every ReLU of `network`; afterwards it is as it was."""
+    relus = [module for module in network.modules() if isinstance(module, nn.ReLU | nn.ReLU6)]
+    if not relus:
+        raise ValueError(
+            f"This {type(network).__name__} has no nn.ReLU or nn.ReLU6, so no backpropagation can be guided through it."
+        )
+
+    def positive(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        if output.requires_grad:
+            output.register_hook(Tensor.relu)
+
+    with hooked(relus, after=positive):
+        yield

@@ -1,0 +1,114 @@
+"""Attention rollout: how much of each patch reaches the last block of a transformer, if attention were all there is."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.core import inputs
+from lessons_lib.core.engine.hooks import hooked, left_as_found, measured
+from lessons_lib.core.engine.layouts import SPECIAL, numbered
+from lessons_lib.core.heatmap import Heatmap
+from lessons_lib.core.records import Explainable
+
+_WITH_CLASS = {count for count, what in SPECIAL.items() if "class" in what}
+
+
+def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap | list[Heatmap]:
+    """Return what attention alone carries from each patch to the class token, through all blocks; no class is asked.
+
+    Formula: Ã_l = Â_l · Ã_{l−1} with Â_l = ½ W_l + ½ I, Abnar & Zuidema, "Quantifying Attention Flow in Transformers",
+    arXiv 2005.00928, section 3 and eq. (1); W_l is the mean of block l's heads, T×T, its rows sum to 1, and I stands
+    for the connection around the attention. The map is the class token's row of Ã_L, without the special tokens'
+    columns; where there is no class token, the mean of the patches' rows.
+
+    Values, MLPs and the head's weights play no part, so the map is the same whatever class you have in mind.
+
+    Args:
+        model: a transformer in which all tokens attend to each other, with torch's `nn.MultiheadAttention` or timm's
+            `Attention`.
+        pictures: as in `explain`.
+
+    Returns:
+        A `Heatmap` for one picture, a list for several; H×W of shares, which sum to 1 less the special tokens' own.
+
+    Raises:
+        ValueError: the network has no such attention, or attends within windows.
+
+    Example:
+        >>> attention_rollout(models.vit(), collage.scene(1)).show()
+    """
+    model = Explainable.of(model)
+    photos, batch, regions = inputs.ready(pictures, model)
+    attention, size = _attention(model.network, batch)
+    unit = torch.eye(attention[0].shape[-1], device=batch.device)
+    rollout = unit.expand_as(attention[0])
+    for W in attention:
+        rollout = (W + unit) / 2 @ rollout
+    layout = model.layout or numbered(len(unit), size)
+    cells = layout(rollout.mT)  # N×T×H×W: what each token holds of each patch
+    special = len(unit) - cells[0, 0].numel()
+    maps = (cells[:, 0] if special in _WITH_CLASS else cells[:, special:].mean(dim=1)).cpu()
+    words = "attention rollout, no class"
+    heats = [
+        Heatmap(values, photo, region, words, float(values.sum()), "attention_rollout", f"{len(attention)} blocks")
+        for values, photo, region in zip(maps, photos, regions, strict=True)
+    ]
+    return heats[0] if inputs.single(pictures) else heats
+
+
+def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
+    """Return each block's attention, N×T×T, averaged over its heads, and the size of the picture that was seen."""
+    found: list[Tensor] = []
+
+    def keep(read: Reader, module: nn.Module, args: Any, kwargs: dict[str, Any], _output: Any) -> None:
+        found.append(read(module, args, kwargs).mean(dim=1))
+
+    with left_as_found(network), measured(network) as size, torch.no_grad(), ExitStack() as hooks:
+        for module in network.modules():
+            if read := _reads(module):
+                hooks.enter_context(hooked([module], after=partial(keep, read), with_kwargs=True))
+        network(batch.clone())
+    name = type(network).__name__
+    if not found:
+        raise ValueError(
+            f"This {name} has no attention among all tokens that can be read (torch's nn.MultiheadAttention, timm's "
+            "Attention), so there is nothing to roll out: take a gradient method, `explain(…, method=gradcam)`."
+        )
+    if len({W.shape for W in found}) > 1 or len(found[0]) != len(batch):
+        raise ValueError(
+            f"This {name} attends within windows or to a changing number of tokens, and rollout needs the same tokens "
+            "in every block: take a gradient method, `explain(…, method=gradcam)`."
+        )
+    height, width = size or batch.shape[-2:]
+    return found, (height, width)
+
+
+Reader = Callable[[Any, Any, dict[str, Any]], Tensor]
+"""From a module and what it was given to its attention, N×heads×T×T."""
+
+
+def _reads(module: nn.Module) -> Reader | None:
+    """Return how the attention of a module is read, None where it is none."""
+    if isinstance(module, nn.MultiheadAttention):
+        return _of_torch
+    if type(module).__name__ == "Attention" and all(hasattr(module, name) for name in ("qkv", "num_heads", "scale")):
+        return _of_timm
+    return None
+
+
+def _of_torch(module: Any, args: Any, kwargs: dict[str, Any]) -> Tensor:
+    # Past the hooks, and asked for what the block did not need: the weights of each head.
+    asked = {**kwargs, "need_weights": True, "average_attn_weights": False}
+    _, W = nn.MultiheadAttention.forward(module, *args[:3], **asked)
+    assert W is not None
+    return W
+
+
+def _of_timm(module: Any, args: Any, _kwargs: dict[str, Any]) -> Tensor:
+    x = args[0]
+    q, k, _ = module.qkv(x).unflatten(2, (3, module.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    return (module.q_norm(q) * module.scale @ module.k_norm(k).mT).softmax(dim=-1)

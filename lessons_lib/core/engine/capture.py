@@ -1,0 +1,128 @@
+"""Running a network once, and keeping what its layers emit as the places where gradients end."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.core.engine.captured import Captured, Emission
+from lessons_lib.core.engine.hooks import hooked, left_as_found, measured
+from lessons_lib.core.engine.layouts import Layout, recognised
+from lessons_lib.core.engine.names import near
+from lessons_lib.core.engine.outputs import Emitted, like, tensors
+
+Layer = str | nn.Module
+
+
+def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout | None = None) -> Captured:
+    """Run `network` once on `inputs` and keep what `layer` emits, as the place where the gradient ends.
+
+    The layer's output is replaced by a fresh leaf of the graph, and no parameter asks for a gradient, so that nothing
+    below the layer is recorded or differentiated: the cost is one forward pass and what lies above the layer.
+    The network runs in eval mode, on a copy of its inputs; hooks, modes, `requires_grad` flags and `.grad` fields are
+    afterwards as they were.
+
+    Args:
+        network: any network; parameters are not changed.
+        inputs: a batch, N×…
+        layer: a module of the network or its dotted name.
+        layout: from what the layer emits to N×C×H×W; None tells it by what is emitted.
+
+    Raises:
+        ValueError: the layer is not in the network, did not run, or ran more than once; or it emits no picture.
+        TypeError: the layer emits no tensor, dict, list or tuple of tensors, or is itself neither a module nor a name.
+        RuntimeError: the weights were created under inference_mode.
+
+    Example:
+        >>> seen = run(resnet, batch, "layer4")
+        >>> seen.activations.shape
+        torch.Size([1, 2048, 7, 7])
+    """
+    (seen,) = run_through(network, inputs, [layer], layout)
+    return seen
+
+
+def run_through(
+    network: nn.Module, inputs: Tensor, layers: Sequence[Layer], layout: Layout | None = None
+) -> list[Captured]:
+    """Run `network` once, as `run` does, and keep what each of several layers emits.
+
+    The graph begins at the first of them that runs. Those behind it stay a part of it, so that one way back gives the
+    gradients at all of them.
+    """
+    found = [find(network, layer) for layer in layers]
+    names = dict(found)
+    if any(parameter.is_inference() for parameter in network.parameters()):
+        raise RuntimeError(
+            f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient passes "
+            "through them: build the model outside `torch.inference_mode()`."
+        )
+    kept: dict[nn.Module, list[Emission]] = {module: [] for module in names}
+    linears: list[tuple[nn.Linear, Tensor]] = []
+
+    def branch_off(module: nn.Module, _inputs: Any, emitted: Any) -> Emitted:
+        if not (found := tensors(emitted)):
+            kind = type(emitted).__name__
+            raise TypeError(f"Layer {names[module]!r} emits a {kind}, not a tensor: choose a layer inside it.")
+        own = [one if one.requires_grad else one.detach().requires_grad_(one.is_floating_point()) for one in found]
+        kept[module].append(Emission(module, names[module], like(emitted, own), torch.is_grad_enabled()))
+        # A copy goes on, so that an in-place ReLU behind the layer neither fails on the leaf nor changes it.
+        return like(emitted, [leaf.clone() for leaf in own])
+
+    def remember(linear: nn.Linear, _inputs: Any, output: Tensor) -> None:
+        linears[:] = [(linear, output)]
+
+    with (
+        left_as_found(network),
+        hooked((m for m in network.modules() if isinstance(m, nn.Linear)), after=remember),
+        hooked(names, after=branch_off),
+        measured(network) as size,
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        output = network(inputs.detach().clone())
+    emissions = [_once(names[module], kept[module]) for module, _ in found]
+    height, width = size or inputs.shape[-2:]
+    head = next((one for one in linears if any(one[1] is tensor for tensor in tensors(output))), None)
+    return [
+        Captured(network, layout or recognised(one.emitted, len(inputs), (height, width)), inputs, output, one, head)
+        for one in emissions
+    ]
+
+
+def _once(layer: str, emissions: list[Emission]) -> Emission:
+    if not emissions:
+        raise ValueError(f"Layer {layer!r} did not run in this forward pass: choose one that does.")
+    if len(emissions) > 1:
+        raise ValueError(
+            f"Layer {layer!r} ran {len(emissions)} times in one forward pass, so there is no one map: "
+            "choose a layer that runs once."
+        )
+    return emissions[0]
+
+
+def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
+    """Return a layer of `network` and its dotted name, from either of the two.
+
+    Raises:
+        ValueError: the network has no such layer; the sentence offers the nearest names.
+        TypeError: this is neither a module nor a name.
+    """
+    if isinstance(layer, str) and layer:
+        with suppress(AttributeError):
+            return network.get_submodule(layer), layer
+    names = {name: module for name, module in network.named_modules() if name}
+    if isinstance(layer, nn.Module):
+        for name, module in names.items():
+            if module is layer:
+                return module, name
+        raise ValueError(
+            f"The layer you gave ({type(layer).__name__}) is not part of this {type(network).__name__}: "
+            "take it from the model that you explain, for example `model.layer4`."
+        )
+    if not isinstance(layer, str):
+        raise TypeError(f"A layer is a module of the model or its dotted name, not {layer!r}.")
+    children = "near it: " + ", ".join(name for name, _ in network.named_children())
+    raise ValueError(f"{type(network).__name__} has no layer {layer!r}; {near(layer, names, otherwise=children)}.")

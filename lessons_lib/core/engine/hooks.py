@@ -1,0 +1,86 @@
+"""Listening to a network, changing what its modules do, and leaving it as it was found."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import nn
+
+
+@contextmanager
+def hooked(
+    modules: Iterable[nn.Module],
+    *,
+    before: Callable[..., Any] | None = None,
+    after: Callable[..., Any] | None = None,
+    with_kwargs: bool = False,
+) -> Iterator[None]:
+    """Call `before` or `after`, torch's forward pre-hook and forward hook, whenever one of the modules runs.
+
+    No hook stays, also when the run fails or a module takes none.
+
+    Example:
+        >>> with hooked([network.layer4], after=lambda module, inputs, output: shapes.append(output.shape)):
+        ...     network(batch)
+    """
+    with ExitStack() as hooks:
+        for module in modules:
+            if before is not None:
+                hooks.callback(module.register_forward_pre_hook(before, with_kwargs=with_kwargs).remove)
+            if after is not None:
+                hooks.callback(module.register_forward_hook(after, with_kwargs=with_kwargs).remove)
+        yield
+
+
+@contextmanager
+def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
+    """Let modules run another `forward`; afterwards each runs what it ran before. Such states may be nested.
+
+    Example:
+        >>> with forwards({network.layer4: lambda x: stored}):
+        ...     network(batch)
+    """
+    own = {module: vars(module)["forward"] for module in others if "forward" in vars(module)}
+    try:
+        for module, forward in others.items():
+            vars(module)["forward"] = forward  # found before the class's own
+        yield
+    finally:
+        for module in others:
+            vars(module).pop("forward", None)
+            if module in own:
+                vars(module)["forward"] = own[module]
+
+
+@contextmanager
+def left_as_found(network: nn.Module) -> Iterator[None]:
+    """Put `network` into eval mode with frozen weights, and back as it was, after an error or Ctrl-C too."""
+    training = [module for module in network.modules() if module.training]
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        if training:
+            network.eval()
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for module in training:
+            module.training = True
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def measured(network: nn.Module) -> Iterator[list[int]]:
+    """Yield a list into which the next run writes the height and width of what the first convolution is given.
+
+    That is the picture whose coarser grids the layers emit: detectors resize and pad what they are given.
+    """
+    size: list[int] = []
+
+    def measure(_conv: nn.Module, given: Any) -> None:
+        size[:] = size or given[0].shape[-2:]
+
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    with hooked([first] if first else [], before=measure):
+        yield size

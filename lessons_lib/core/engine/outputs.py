@@ -1,0 +1,101 @@
+"""What a network or a layer gives: its tensors, its part for each picture, its logits, itself in a few words."""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+from torch import Tensor
+
+Emitted = Any
+"""A tensor, or a dict, list or tuple of tensors."""
+
+
+def tensors(emitted: Any) -> list[Tensor]:
+    """Return the tensors in `emitted`, in order; none where it is, or holds, anything else.
+
+    Example:
+        >>> [one.shape[1:] for one in tensors({"0": torch.zeros(1, 64, 28, 28), "1": torch.zeros(1, 64, 14, 14)})]
+        [torch.Size([64, 28, 28]), torch.Size([64, 14, 14])]
+    """
+    if isinstance(emitted, Tensor):
+        return [emitted]
+    held = list(emitted.values()) if isinstance(emitted, dict) else emitted
+    return list(held) if isinstance(held, list | tuple) and all(isinstance(one, Tensor) for one in held) else []
+
+
+def like(emitted: Emitted, tensors: Sequence[Tensor]) -> Emitted:
+    """Return `emitted` with other tensors in the places of its own.
+
+    Example:
+        >>> like({"0": a, "1": b}, [2 * a, 2 * b])      # {"0": 2 * a, "1": 2 * b}
+    """
+    if isinstance(emitted, Tensor):
+        return tensors[0]
+    if isinstance(emitted, dict):
+        return type(emitted)(zip(emitted, tensors, strict=True))
+    return type(emitted)(*tensors) if hasattr(emitted, "_fields") else type(emitted)(tensors)
+
+
+def rows(output: Any, count: int) -> list[Any]:
+    """Return the part of a network's output that belongs to each of `count` pictures, in the output's own form.
+
+    Tensors are cut along their first axis, wherever they lie in dicts, lists and tuples; a list with one dict for each
+    picture is taken as it is. What belongs to the whole batch is given to a single picture as it is.
+
+    Raises:
+        TypeError: something in it can't be cut so; the sentence names its type and keys.
+
+    Example:
+        >>> rows({"logits": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "states": (torch.zeros(2, 7),)}, count=2)[1]
+        {'logits': tensor([3., 4.]), 'states': (tensor([0., 0., 0., 0., 0., 0., 0.]),)}
+    """
+    if isinstance(output, list | tuple) and len(output) == count and all(isinstance(v, dict) for v in output):
+        return list(output)
+
+    def part(value: Any, index: int) -> Any:
+        if isinstance(value, Tensor) and value.ndim and len(value) == count:
+            return value[index]
+        if isinstance(value, dict):
+            cut = copy(value)  # which keeps what else the type can do, such as giving its entries as attributes
+            for key, one in value.items():
+                cut[key] = part(one, index)
+            return cut
+        if isinstance(value, list | tuple):
+            return like(value, [part(one, index) for one in value])
+        if value is None or count == 1:
+            return value
+        inside = "" if value is output else f", and {kind_of(value)} in it"
+        raise TypeError(
+            f"The model gives {kind_of(output)}{inside}, which can't be divided among {count} pictures: explain them "
+            "one by one."
+        )
+
+    return [part(output, index) for index in range(count)]
+
+
+def logits_of(output: Any, axes: int) -> Tensor | None:
+    """Return a picture's logits: its output, or the entry "logits" or "out" of a dict, or the first of a list or tuple.
+
+    Args:
+        axes: how many axes they must have, 1 for a row of classes, 3 for C×H×W; None is returned where they have not.
+
+    Example:
+        >>> logits_of({"logits": torch.zeros(1000), "states": ()}, axes=1).shape
+        torch.Size([1000])
+    """
+    if isinstance(output, dict):
+        output = output.get("logits", output.get("out"))
+    elif isinstance(output, list | tuple) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) and output.ndim == axes else None
+
+
+def kind_of(value: Any) -> str:
+    """Say in a few words what a value is that should have been something else: type, and shape, keys or length."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {' × '.join(map(str, value.shape)) or '()'}"
+    if isinstance(value, dict):
+        return f"a {type(value).__name__} with the keys {', '.join(map(repr, value))}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,225 @@
+"""Running the network again, on from the layer with other activations or whole with other inputs, in bounded memory."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.core.engine.captured import Captured
+from lessons_lib.core.engine.hooks import forwards, hooked, left_as_found
+from lessons_lib.core.engine.outputs import Emitted, like, tensors
+
+PATIENCE = 2.0
+"""Seconds of work from which on a progress bar is shown."""
+
+Variants = Callable[[int, Tensor], Tensor]
+"""From a picture's number and the numbers of m of its variants to these variants, m×…, in memory of their own."""
+
+Way = Callable[[int], Callable[[int], AbstractContextManager[Tensor]]]
+"""From a picture's number, then a number of variants, to what the network is given for as long as it runs on them."""
+
+
+def from_layer(seen: Captured, variants: Variants, count: int, chunk: int) -> Tensor:
+    """Run on from the layer with other activations, and return what they score.
+
+    The batch is widened at the layer: a hook puts variants of one picture in the place of its activations. What lies
+    below the layer runs on an empty batch; where a connection around the layer forbids that, on the one picture; where
+    the two can't be mixed, as in a detector, on one copy of the picture for each variant: modules that were done before
+    the layer was give again what they gave, and if even that is not the same, all of it runs, which is slower and as
+    exact. Which of the four it is, two unchanged variants find out: they must score what the picture scored.
+
+    Args:
+        seen: the first run, with its scores.
+        variants: of the activations, m×C×H×W.
+        count: how many variants there are of each picture.
+        chunk: how many of them run at a time; memory grows with it.
+
+    Returns:
+        N×count.
+
+    Raises:
+        ValueError: the layout does more than rearrange, so that maps can't be put back into the layer.
+    """
+    place, whole = _place(seen), seen.emission.emitted
+    own = [one.detach() for one in tensors(whole)]
+
+    def emitted(picture: int, numbers: Tensor) -> Emitted:
+        maps = variants(picture, numbers)
+        if place is None:
+            return maps
+        flat = torch.cat([one[picture].flatten() for one in own]).repeat(len(maps), 1)
+        flat[:, place] = maps.flatten(1)
+        parts = flat.split([one[picture].numel() for one in own], dim=1)
+        return like(whole, [part.reshape(-1, *one.shape[1:]) for part, one in zip(parts, own, strict=True)])
+
+    with left_as_found(seen.network), torch.no_grad():
+        way = _way(seen)
+        return in_chunks(
+            lambda picture, numbers: _widened(seen, picture, len(numbers), way, emitted(picture, numbers)),
+            len(seen.inputs),
+            count,
+            chunk,
+            f"{count} variants of {seen.layer}",
+        )
+
+
+def from_inputs(seen: Captured, variants: Variants, count: int, chunk: int) -> Tensor:
+    """Run the whole network on other inputs, and return what they score.
+
+    Args:
+        seen: the first run.
+        variants: of the input, m×…
+        count: how many variants there are of each picture.
+        chunk: how many of them run at a time; memory grows with it.
+
+    Returns:
+        N×count.
+    """
+
+    def scored(picture: int, numbers: Tensor) -> Tensor:
+        inputs = variants(picture, numbers)
+        if inputs.ndim == 4:
+            # Convolutions on a CPU run a quarter faster with the channels last in memory.
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return seen.rescore(lambda: seen.network(inputs), picture, len(numbers))
+
+    with left_as_found(seen.network), torch.no_grad():
+        return in_chunks(scored, len(seen.inputs), count, chunk, f"{count} variants of the input")
+
+
+def _widened(seen: Captured, picture: int, count: int, way: Way, emitted: Emitted) -> Tensor:
+    """Return the scores of a run on the way's inputs, with `emitted` in the place of what the layer emits."""
+    below = way(picture)
+
+    def run() -> Any:
+        with below(count) as inputs, hooked([seen.module], after=lambda *_: emitted):
+            return seen.network(inputs.clone())
+
+    return seen.rescore(run, picture, count)
+
+
+def _way(seen: Captured) -> Way:
+    """Return the shortest way below the layer that changes nothing."""
+    ways: tuple[Way, ...] = (
+        lambda picture: lambda count: nullcontext(seen.inputs[:0]),
+        lambda picture: lambda count: nullcontext(seen.inputs[picture : picture + 1]),
+        _replayed(seen),
+        lambda picture: lambda count: nullcontext(seen.inputs[[picture] * count]),
+    )
+    whole = seen.emission.emitted
+    unchanged = like(whole, [one.detach()[[0, 0]] for one in tensors(whole)])
+    for way in ways[:-1]:
+        try:
+            scores = _widened(seen, 0, 2, way, unchanged)
+        except Exception:  # noqa: BLE001 - whatever broke, the last way runs the network as it is meant to run
+            continue
+        if torch.allclose(scores, seen.scores[0].detach(), rtol=1e-3, atol=1e-5, equal_nan=True):
+            return way
+    return ways[-1]
+
+
+def _replayed(seen: Captured) -> Way:
+    """Return the way on which what was done before the layer began is not done again, but repeated for each variant."""
+    done = lru_cache(maxsize=1)(lambda picture: _done_before(seen, picture))
+
+    def way(picture: int) -> Callable[[int], AbstractContextManager[Tensor]]:
+        stored = done(picture)
+
+        @contextmanager
+        def below(count: int) -> Iterator[Tensor]:
+            def again(given: Emitted) -> Callable[..., Emitted]:
+                return lambda *_, **__: like(
+                    given, [one.repeat(count, *[1] * (one.ndim - 1)) for one in tensors(given)]
+                )
+
+            with forwards({module: again(given) for module, given in stored.items()}):
+                yield seen.inputs[[picture] * count]
+
+        return below
+
+    return way
+
+
+def _done_before(seen: Captured, picture: int) -> dict[nn.Module, Emitted]:
+    """Return what modules gave for one picture that ran once, up to the layer itself, the outermost only."""
+    runs: Counter[nn.Module] = Counter()
+    given: dict[nn.Module, Emitted] = {}
+
+    def begins(module: nn.Module, _inputs: Any) -> None:
+        runs[module] += 1
+
+    def ends(module: nn.Module, _inputs: Any, output: Any) -> None:
+        held = tensors(output)
+        before = not runs[seen.module] or module is seen.module
+        if before and held and all(one.ndim and len(one) == 1 for one in held):
+            given[module] = like(output, [one.detach().clone() for one in held])
+
+    with hooked(seen.network.modules(), before=begins, after=ends):
+        seen.network(seen.inputs[picture : picture + 1].clone())
+    outermost: dict[nn.Module, Emitted] = {}
+    inside: set[nn.Module] = set()
+    for module in seen.network.modules():  # parents come before their children
+        if module in given and module not in inside and runs[module] == 1 and "forward" not in vars(module):
+            outermost[module] = given[module]
+            inside.update(module.modules())
+    return outermost
+
+
+def _place(seen: Captured) -> Tensor | None:
+    """Return where in a picture's flattened emission each number of its maps stands; None where all are in order."""
+    # On the CPU, since positions need float64 and not every device has it (Apple's has not).
+    whole = seen.emission.emitted
+    own = [one.detach()[:1].cpu() for one in tensors(whole)]
+    flat = torch.cat([one.flatten() for one in own])
+    numbers = torch.arange(len(flat), dtype=torch.float64, device="cpu")
+    parts = numbers.split([one.numel() for one in own])
+    marked = like(whole, [part.view_as(one) for part, one in zip(parts, own, strict=True)])
+    place = seen.layout(marked).flatten()
+    is_position = (place >= 0) & (place < len(numbers)) & (place == place.floor())
+    if not is_position.all() or not torch.equal(
+        flat[place.long()].nan_to_num(), seen.activations[:1].flatten().cpu().nan_to_num()
+    ):
+        raise ValueError(
+            f"The layout computes more than a rearrangement of what {seen.layer!r} emits, so changed maps can't be put "
+            "back into the network: take a method that needs no second run, for example `gradcam`."
+        )
+    return None if isinstance(whole, Tensor) and torch.equal(place, numbers) else place.long()
+
+
+def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, chunk: int, what: str) -> Tensor:
+    """Do `work` for `count` variants of each of `pictures` pictures, at most `chunk` of them at a time.
+
+    The first chunk is timed. If the others will take more than `PATIENCE` seconds, a progress bar that begins with
+    the estimate is shown. Ctrl-C (the stop button) ends the work between two operations, as in any Python loop.
+
+    Args:
+        work: from a picture's number and the variants' numbers, m ≤ chunk of them, to m results.
+        what: names the work, before the bar.
+
+    Returns:
+        pictures×count.
+
+    Raises:
+        ValueError: `chunk` is not a whole number from 1 on.
+    """
+    if not isinstance(chunk, int) or chunk < 1:
+        raise ValueError(f"chunk={chunk!r} is how many variants run at a time: give 1 or more.")
+    jobs = [(picture, numbers) for picture in range(pictures) for numbers in torch.arange(count).split(chunk)]
+    started = perf_counter()
+    done = [work(*jobs[0])]
+    seconds = (perf_counter() - started) * (len(jobs) - 1)
+    rest: Iterable[tuple[int, Tensor]] = jobs[1:]
+    if seconds > PATIENCE:
+        from tqdm.auto import tqdm
+
+        silent = bool(os.environ.get("TQDM_DISABLE"))  # in a notebook, tqdm does not look there by itself
+        title = f"{what}, about {seconds:.0f} s"
+        rest = tqdm(rest, desc=title, total=len(jobs), initial=1, unit="chunk", disable=silent)
+    done.extend(work(*job) for job in rest)
+    return torch.cat(done).view(pictures, count)

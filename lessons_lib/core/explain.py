@@ -1,0 +1,178 @@
+"""The one path from a network and a picture to a heatmap."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, overload
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.core import inputs, layers, methods
+from lessons_lib.core.engine import blank, capture, outputs
+from lessons_lib.core.engine.capture import Layer
+from lessons_lib.core.engine.captured import Captured, scored
+from lessons_lib.core.engine.hooks import left_as_found
+from lessons_lib.core.heatmap import Heatmap, fuse
+from lessons_lib.core.inputs import Pictured, Pictures
+from lessons_lib.core.methods import Method, gradcam
+from lessons_lib.core.records import Explainable
+from lessons_lib.core.targets.base import Target, asked_again, score, states
+from lessons_lib.core.targets.given import Asked, one_each
+
+
+@overload
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Pictured,
+    target: Asked | None = None,
+    *,
+    layer: Layer | Sequence[Layer] | None = None,
+    method: Method = gradcam,
+) -> Heatmap: ...
+@overload
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Sequence[Pictured],
+    target: Asked | Sequence[Asked] | None = None,
+    *,
+    layer: Layer | Sequence[Layer] | None = None,
+    method: Method = gradcam,
+) -> list[Heatmap]: ...
+@overload
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Pictures,
+    target: Asked | Sequence[Asked] | None = None,
+    *,
+    layer: Layer | Sequence[Layer] | None = None,
+    method: Method = gradcam,
+) -> Any: ...
+def explain(
+    model: Explainable | nn.Module,
+    pictures: Pictures,
+    target: Asked | Sequence[Asked] | None = None,
+    *,
+    layer: Layer | Sequence[Layer] | None = None,
+    method: Method = gradcam,
+) -> Any:
+    """Return where `model` looks for `target`, as a `Heatmap` on each picture.
+
+    The network runs in eval mode and is left as it was found, after an error too.
+
+    Args:
+        model: a record from `models`, or any `nn.Module`.
+        pictures: a photo or a C×H×W tensor gives one `Heatmap`; a list of photos or an N×C×H×W batch gives a list of
+            them, in order. Tensors must be ready for the network.
+        target: what is explained, one for all pictures or a list with one each: a class by its index or its name, a
+            target from `targets`, or a function of one picture's output; without it, each picture's top class. One
+            picture with a list of targets gives a list of maps, one for each, from one forward pass.
+        layer: the module or its dotted name; without it, the record's own, or else the last one in `layers(model, …)`
+            whose gradient is not zero. Several of them give one map, from one forward pass, put together by `fuse`.
+        method: one of `methods`, or any function from `Captured` to N×H×W.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: wrong input; the sentence names the cause and the way out.
+
+    Warns:
+        UserWarning: a map is blank; the sentence names the cause.
+
+    Example:
+        >>> explain(models.imagenet(), photos.cat(), "tiger cat").show()
+        >>> heats = explain(my_model, batch, 281, layer=my_model.layer4[-1], method=gradcam)
+    """
+    _check(method)
+    model = Explainable.of(model)
+    photos, batch, regions = inputs.ready(pictures, model)
+    single, several = inputs.single(pictures), inputs.single(pictures) and isinstance(target, list | tuple)
+    aims = one_each(target, len(target) if several else len(photos), model)  # type: ignore[arg-type]
+    named = layer if layer is not None else model.layer
+
+    with left_as_found(model.network), torch.inference_mode(False), torch.enable_grad():
+        chosen = [layers.last(model, batch, aims[: len(photos)])] if named is None else _listed(named)
+        seen = _run(model, batch, aims, chosen)
+        heats = []
+        for question in [[aim] for aim in aims] if several else [aims]:
+            asked, settled, rows = _scored(seen, question)
+            maps = [_maps(method, one) for one in asked]
+            for index, (aim, row) in enumerate(zip(settled, rows, strict=True)):
+                heat = Heatmap(
+                    values=maps[0][index],
+                    photo=photos[index],
+                    region=regions[index],
+                    words=aim.words(row, model),
+                    score=asked[0].scores[index].item(),
+                    method=_name(method),
+                    layer=asked[0].layer,
+                    chosen=named is None,
+                )
+                each = [replace(heat, values=m[index], layer=one.layer) for m, one in zip(maps, asked, strict=True)]
+                for part, one in zip(each, asked, strict=True):
+                    if cause := blank.cause(part.values, one, index):
+                        warnings.warn(f"The map for {heat.words!r} is blank: {cause}.", stacklevel=2)
+                heats.append(fuse(each) if len(each) > 1 or _several(layer) else heat)
+    return heats[0] if single and not several else heats
+
+
+def _run(model: Explainable, batch: Tensor, aims: list[Target], chosen: Sequence[Layer]) -> list[Captured]:
+    """Run the network once, in the state that the targets ask for, and return what was seen at each layer."""
+    with states(aims, model.network):
+        return capture.run_through(model.network, batch, chosen, model.layout)
+
+
+def _scored(seen: list[Captured], aims: list[Target]) -> tuple[list[Captured], list[Target], list[Any]]:
+    """Return what was seen with the question asked, the targets as they were settled, and each one's output."""
+    rows = outputs.rows(seen[0].output, len(aims))
+    settled = [aim.settled(row) for aim, row in zip(aims, rows, strict=True)]
+    scores = torch.stack([score(aim, row) for aim, row in zip(settled, rows, strict=True)])
+    return scored(seen, scores, asked_again(settled, seen[0].network, seen[0].inputs)), settled, rows
+
+
+def _maps(method: Method, seen: Captured) -> Tensor:
+    """Return the method's maps, N×H×W float32 on the CPU.
+
+    Raises:
+        TypeError, ValueError: the method returned something else.
+    """
+    maps = method(seen)
+    if not isinstance(maps, Tensor):
+        raise TypeError(f"The method returned {outputs.kind_of(maps)}, not a tensor of N × H × W.")
+    if maps.ndim != 3 or len(maps) != len(seen.inputs):
+        raise ValueError(
+            f"The method returned {outputs.kind_of(maps)} for {len(seen.inputs)} pictures; N × H × W is asked for: sum "
+            "over the channels, `.sum(dim=1)`."
+        )
+    return maps.detach().float().cpu()
+
+
+def _several(layer: Any) -> bool:
+    return isinstance(layer, list | tuple)
+
+
+def _listed(layer: Any) -> list[Layer]:
+    if not _several(layer):
+        return [layer]
+    if not layer:
+        raise ValueError("The list of layers is empty: name one or more, or none at all for the last.")
+    return list(layer)
+
+
+def _check(method: Any) -> None:
+    if callable(method):
+        return
+    if isinstance(method, str):
+        known = [name for name in methods.__all__ if name != "Method"]
+        raise TypeError(f"A method is a function, not its name {method!r}: give `method=ll.{_meant(method, known)}`.")
+    raise TypeError(f"A method is a function such as `ll.gradcam`, not {method!r}.")
+
+
+def _meant(name: str, known: list[str]) -> str:
+    plain = name.lower().replace("-", "").replace("_", "").replace(" ", "").replace("++", "plusplus")
+    return next((one for one in known if one.replace("_", "") == plain), "gradcam")
+
+
+def _name(method: Method) -> str:
+    while isinstance(method, partial):
+        method = method.func
+    return getattr(method, "__name__", type(method).__name__)

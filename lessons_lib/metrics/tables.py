@@ -1,0 +1,195 @@
+"""Maps measured against the truth over many scenes: each method for boxes, for regions, and layer by layer."""
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+from torchvision.ops import box_iou
+
+from lessons_lib.core import methods
+from lessons_lib.core.boxes import boxes, runner_up
+from lessons_lib.core.explain import explain
+from lessons_lib.core.heatmap import Heatmap
+from lessons_lib.core.methods import Method
+from lessons_lib.core.records import Explainable, Photo
+from lessons_lib.core.resources import data
+from lessons_lib.core.targets import BoxScore, ClassScore, PixelScore, RegionScore
+from lessons_lib.metrics.truth import centre_of_peak, moved, on_truth
+
+Table = dict[str, dict[str, float]]
+"""A figure for each row and column; rows are methods."""
+
+COMPARED: tuple[Method, ...] = (methods.gradcam, methods.hirescam, methods.layercam, methods.eigencam)
+"""The methods of every measured table."""
+
+
+def box_maps(model: Explainable, scenes: Iterable[Photo]) -> Table:
+    """Return how well the map of each box keeps to its own object, for each method, averaged over boxes.
+
+    A box counts when its score is above 0.5 and it overlaps an object of its kind by half or more.
+
+    Returns:
+        "peak": share of maps whose highest cell has its centre on the object; "own": share of the heat inside its mask;
+        "other": inside the other objects' masks; "box swapped" and "class swapped": how much of the heat moves when
+        another box of the scene, or the runner-up class for this box, is asked for (0 none, 1 all); "maps": how many.
+
+    Example:
+        >>> box_maps(models.detector(), [TWO_COPIES.scene(0)])["hirescam"]["own"]
+    """
+    found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
+    for scene in scenes:
+        matched = _matched(model, scene)
+        numbers = list(matched)
+        second = [runner_up(model, scene, number) for number in numbers]
+        aims = [*map(BoxScore, numbers), *(BoxScore(n, c) for n, c in zip(numbers, second, strict=True) if c)]
+        for method in COMPARED:
+            heats = dict(zip(map(str, aims), quiet(model, scene, aims, method), strict=True))
+            for number, other, kind in zip(numbers, numbers[1:] + numbers[:1], second, strict=True):
+                heat, index = heats[str(BoxScore(number))], matched[number]
+                masks = [item.mask for item in scene.objects]
+                row = on_truth(heat, masks[index], union(masks, masks[0]) & ~masks[index])
+                if other != number:
+                    row["box swapped"] = moved(heat, heats[str(BoxScore(other))])
+                if kind:
+                    row["class swapped"] = moved(heat, heats[str(BoxScore(number, kind))])
+                found[method.__name__].append(row)
+    return {name: averaged(rows) for name, rows in found.items()}
+
+
+def region_maps(model: Explainable, scenes: Iterable[Photo]) -> Table:
+    """Return where the maps of a segmentation lie, for each method, averaged over the kinds in the scenes.
+
+    Returns:
+        "own": share of the heat inside the true masks of the kind, for the whole class as target; "other": inside the
+        other objects' masks; "ground": on the ground; "pixel own" and "pixel near": for the pixel deepest inside the
+        kind's largest object as target, the share of the heat on that object, and within 28 pixels of the pixel;
+        "pixel peak": how often the highest cell is that near; "maps": how many.
+    """
+    found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
+    for scene in scenes:
+        for kind in sorted({item.name for item in scene.objects}):
+            masks = [item.mask for item in scene.objects if item.name == kind]
+            own, largest = np.logical_or.reduce(masks), max(masks, key=np.sum)
+            row, column = deepest(largest)
+            aims = [RegionScore(kind), PixelScore(row, column, kind)]
+            for method in COMPARED:
+                whole, pixel = quiet(model, scene, aims, method)
+                rows, columns = np.indices(own.shape)
+                near = np.hypot(rows - row, columns - column) <= 28
+                others = np.logical_or.reduce([item.mask for item in scene.objects]) & ~own
+                share, side = whole.share_on(own), whole.share_on(others)
+                found[method.__name__].append(
+                    {
+                        "own": share,
+                        "other": side,
+                        "ground": 1 - share - side,
+                        "pixel own": pixel.share_on(largest),
+                        "pixel near": pixel.share_on(near),
+                        "pixel peak": float(near[centre_of_peak(pixel)]),
+                    }
+                )
+    return {name: averaged(rows) for name, rows in found.items()}
+
+
+def deepest(mask: np.ndarray) -> tuple[int, int]:
+    """Return the pixel of a mask that is farthest from its edge: row and column."""
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), mask.shape)
+    return int(row), int(column)
+
+
+def stored(name: str) -> dict[str, Table]:
+    """Return what was measured on 200 held-out scenes, as `python -m tools.recipes.measure NAME` wrote it.
+
+    Example:
+        >>> stored("boxes")["two copies"]["hirescam"]["own"]
+    """
+    return json.loads(data("measured", f"{name}.json").read_text(encoding="utf-8"))
+
+
+_CHUNK = 25
+
+
+def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) -> dict[str, Table]:
+    """Return, for each layer and method, how well the map of a kind keeps to the objects of that kind.
+
+    There is a map for every kind in a scene, and one for the next kind in the list, to see whether the map heeds the
+    question.
+
+    Returns:
+        By layer, then by method. "peak": share of maps whose highest cell has its centre on an object of the kind;
+        "own", "other": shares of the heat inside the kind's masks and inside the others'; "class swapped": how much of
+        the heat moves when the next kind in the list is asked for (0 none, 1 all); "maps": how many.
+
+    Example:
+        >>> sweep(models.vit(), ["encoder.layers.encoder_layer_2.ln_1"], [collage.scene(1)])
+    """
+    found: dict[str, dict[str, list[dict[str, float]]]]
+    found = {layer: {method.__name__: [] for method in COMPARED} for layer in layers}
+    coming = iter(scenes)
+    while part := list(islice(coming, _CHUNK)):
+        asked = [(scene, kind) for scene in part for kind in sorted({item.name for item in scene.objects})]
+        pictures = [scene for scene, _ in asked]
+        aims = [ClassScore(kind) for _, kind in asked]
+        others = [ClassScore(_next(kind, model.categories)) for _, kind in asked]
+        for layer, rows in found.items():
+            for method in COMPARED:
+                heats = quiet(model, pictures, aims, method, layer=layer)
+                swapped = quiet(model, pictures, others, method, layer=layer)
+                for (scene, kind), heat, other in zip(asked, heats, swapped, strict=True):
+                    first = scene.objects[0].mask
+                    own = union((item.mask for item in scene.objects if item.name == kind), first)
+                    rest = union((item.mask for item in scene.objects if item.name != kind), first)
+                    rows[method.__name__].append(on_truth(heat, own, rest) | {"class swapped": moved(heat, other)})
+    return {layer: {name: averaged(rows) for name, rows in table.items()} for layer, table in found.items()}
+
+
+def quiet(model: Explainable, pictures: Any, aims: list[Any], method: Method, **options: Any) -> list[Heatmap]:
+    """Return `explain`'s maps as a list, without its warnings: in a table a blank map counts as one without heat."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The map for")
+        heats: Heatmap | list[Heatmap] = explain(model, pictures, aims, method=method, **options) if aims else []
+    return heats if isinstance(heats, list) else [heats]
+
+
+def averaged(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each figure over the rows that have it, and how many rows there are, as "maps"."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    averages = {name: mean(row[name] for row in rows if name in row) for name in names}
+    return {**averages, "maps": float(len(rows))}
+
+
+def union(masks: Iterable[np.ndarray], like: np.ndarray) -> np.ndarray:
+    """Return where at least one of the masks is true; nowhere, in the shape of `like`, if there is none."""
+    return np.logical_or.reduce([np.zeros_like(like), *masks])
+
+
+def _matched(model: Explainable, scene: Photo) -> dict[int, int]:
+    """Return, for the number of each box that finds an object, which object that is."""
+    matched: dict[int, int] = {}
+    for number, box in enumerate(boxes(model, scene)):
+        overlaps = box_iou(torch.tensor([box.edges]), _around(scene))[0]
+        index = int(overlaps.argmax())
+        if overlaps[index] >= 0.5 and scene.objects[index].name == box.name and index not in matched.values():
+            matched[number] = index
+    return matched
+
+
+def _around(scene: Photo) -> torch.Tensor:
+    """Return the box around each object's visible pixels, K×4."""
+    corners = []
+    for item in scene.objects:
+        rows, columns = np.flatnonzero(item.mask.any(1)), np.flatnonzero(item.mask.any(0))
+        corners.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    return torch.tensor(np.array(corners), dtype=torch.float32)
+
+
+def _next(kind: str, kinds: Sequence[str]) -> str:
+    return kinds[(kinds.index(kind) + 1) % len(kinds)]

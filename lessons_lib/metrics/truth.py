@@ -1,0 +1,36 @@
+"""Scoring a map against the truth of a scene, and against another map."""
+
+import numpy as np
+
+from lessons_lib.core.heatmap import Heatmap
+
+
+def centre_of_peak(heat: Heatmap) -> tuple[int, int]:
+    """Return the photo's pixel in which the centre of a map's highest cell lies: row and column."""
+    (row, column), (rows, columns) = heat.peak, heat.values.shape
+    left, top, right, bottom = heat.region
+    return int(top + (row + 0.5) / rows * (bottom - top)), int(left + (column + 0.5) / columns * (right - left))
+
+
+def on_truth(heat: Heatmap, own: np.ndarray, others: np.ndarray) -> dict[str, float]:
+    """Return where a map lies: is its peak on what was asked for, and which share of its heat there and on the rest.
+
+    Args:
+        own, others: H×W bool on the photo: what was asked for, and the other objects.
+
+    Returns:
+        "peak": 1 or 0, for the centre of the highest cell; "own", "other": shares of the heat, 0…1.
+    """
+    return {"peak": float(own[centre_of_peak(heat)]), "own": heat.share_on(own), "other": heat.share_on(others)}
+
+
+def moved(one: Heatmap, other: Heatmap) -> float:
+    """Return how much of the heat lies elsewhere in the other map: half the sum of |differences| of their shares, 0…1.
+
+    A map without heat has moved altogether, unless both are without.
+    """
+    positive = [heat.positive for heat in (one, other)]
+    if not all(values.any() for values in positive):
+        return float(any(values.any() for values in positive))
+    shares = [values / values.sum() for values in positive]
+    return float((shares[0] - shares[1]).abs().sum()) / 2

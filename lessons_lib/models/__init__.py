@@ -1,0 +1,20 @@
+"""Networks ready to be explained: the embedded ones, which need no download, and torchvision's at full size."""
+
+from lessons_lib.core.preprocess import Preprocess, Region
+from lessons_lib.core.records import Explainable
+from lessons_lib.models.embedded import detector, flat_cnn, imagenet, lesson, segmenter, swin, vit
+from lessons_lib.models.pretrained import full_size
+
+__all__ = [
+    "Explainable",
+    "Preprocess",
+    "Region",
+    "detector",
+    "flat_cnn",
+    "full_size",
+    "imagenet",
+    "lesson",
+    "segmenter",
+    "swin",
+    "vit",
+]

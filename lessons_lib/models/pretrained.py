@@ -1,0 +1,95 @@
+"""Torchvision's own networks with their published weights: the full-size twins of the embedded models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.models import Weights, get_model_builder, get_model_weights
+
+from lessons_lib.core.engine.names import near
+from lessons_lib.core.preprocess import Preprocess, preprocess_of
+from lessons_lib.core.records import Explainable
+
+
+@dataclass(frozen=True)
+class _Published:
+    """A network of torchvision's: its name there, the default layer, and what its numbers are."""
+
+    builder: str
+    layer: str
+    probability: Callable[[Tensor], Tensor] | None
+
+
+_SHARES = partial(torch.softmax, dim=-1)
+_NETWORKS = {
+    "resnet50": _Published("resnet50", "layer4", _SHARES),
+    "fasterrcnn": _Published("fasterrcnn_resnet50_fpn_v2", "backbone.body.layer4", None),
+    "deeplabv3": _Published("deeplabv3_resnet50", "backbone.layer4", partial(torch.softmax, dim=0)),
+    "vit_b_16": _Published("vit_b_16", "encoder.layers.encoder_layer_11.ln_1", _SHARES),
+    "swin_t": _Published("swin_t", "features.7", _SHARES),
+}
+
+
+def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
+    """Return a network of torchvision's at full size, as a record like those of the embedded models.
+
+    The weights are downloaded once (98 to 350 MB) and then kept in torch's cache. They are loaded without pickle's
+    powers, and the download is checked against the SHA-256 in its file name.
+
+    Args:
+        name: "resnet50", "vit_b_16" or "swin_t" (1,000 ImageNet classes), "fasterrcnn" (COCO; torchvision's
+            `fasterrcnn_resnet50_fpn_v2`, the better of its two) or "deeplabv3" (`deeplabv3_resnet50`, VOC classes).
+        weights: the name of one of torchvision's sets of weights for this network; None leaves them at random.
+
+    Raises:
+        ValueError: the network or the set of weights has another name.
+        ConnectionError: the weights are not in the cache and can't be downloaded.
+        RuntimeError: the download is damaged.
+
+    Example:
+        >>> explain(full_size("vit_b_16"), photos.cat(), ClassScore("tabby")).describe()
+    """
+    if name not in _NETWORKS:
+        raise ValueError(f"There is no full-size network {name!r}; {near(name, _NETWORKS)}.")
+    chosen = _NETWORKS[name]
+    sets = get_model_weights(chosen.builder)
+    if weights is not None and weights not in sets.__members__:
+        raise ValueError(f"{name} has no weights {weights!r}; {near(weights, sets.__members__)}.")
+    entry = sets[weights or "DEFAULT"]
+    sizes: dict[str, Any] = {"num_classes": len(entry.meta["categories"])}
+    if name in ("fasterrcnn", "deeplabv3"):
+        sizes["weights_backbone"] = None  # the published weights hold the backbone's too
+    if name == "deeplabv3":
+        sizes["aux_loss"] = True
+    network = get_model_builder(chosen.builder)(weights=None, **sizes)
+    if weights is not None:
+        network.load_state_dict(_downloaded(entry))
+    return Explainable(
+        network=network.eval(),
+        layer=chosen.layer,
+        transform=_preprocess(entry),
+        categories=tuple(entry.meta["categories"]),
+        probability=chosen.probability,
+    )
+
+
+def _downloaded(entry: Weights) -> dict[str, Tensor]:
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+    try:
+        return torch.hub.load_state_dict_from_url(entry.url, map_location="cpu", check_hash=True, weights_only=True)
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(
+            f"The weights {entry} can't be downloaded from {entry.url} ({error}): connect this machine to the network, "
+            f"or copy the file to {file} from one that is; the embedded models need no download."
+        ) from None
+
+
+def _preprocess(entry: Weights) -> Preprocess:
+    """Return torchvision's own preset for these weights; a detector's takes any size, so photos are cut to a square."""
+    preset = preprocess_of(entry.transforms())
+    return replace(preset, resize=800, crop=800) if preset.resize is None else preset

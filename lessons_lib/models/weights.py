@@ -1,0 +1,102 @@
+"""The stored weights: half-precision safetensors under `data/weights/`, their SHA-256 in one list beside them."""
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.core.resources import data
+from lessons_lib.models.networks import Stages
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load(name: str, network: Network) -> Network:
+    """Fill `network` with the weights stored under `name` and return it in eval mode.
+
+    What is frozen (EfficientNet-Lite0's stages) is not stored: it keeps the values it came with.
+
+    Raises:
+        FileNotFoundError: nothing is stored under this name.
+        ValueError: the file is not the one this course was measured with, or was made for another network.
+
+    Example:
+        >>> load("vit", networks.vit(classes=5))
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
+
+    path = stored(name)
+    remedy = f"fetch it again from the repository, or make it: python -m tools.recipes.train {name}"
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path.name} in data/weights: {remedy}.")
+    content = checked(path, _sums(path.parent).get(path.name, "none"), remedy)
+    try:
+        entries = parse(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is not a safetensors file ({error}): {remedy}.") from None
+    if _shapes(entries) != _shapes(trained(network)):
+        raise ValueError(f"The weights in {path.name} were made for another network than this one: {remedy}.")
+    network.load_state_dict(entries, strict=False)
+    return network.eval()
+
+
+def save(name: str, network: nn.Module) -> Path:
+    """Store the trained part of `network` under `name` in half precision, and its SHA-256 in the list; return its path.
+
+    Raises:
+        ValueError: a weight is not finite, or too large for half precision.
+    """
+    from safetensors.torch import save as serialise
+
+    halves = {
+        key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for key, value in trained(network).items()
+    }
+    if broken := [key for key, value in halves.items() if not value.isfinite().all()]:
+        raise ValueError(f"The weights {', '.join(broken)} are not finite in half precision: train at a lower rate.")
+    path = stored(name)
+    path.write_bytes(serialise(halves))
+    sums = _sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    lines = [f"{sha256}  {file}\n" for file, sha256 in sorted(sums.items())]
+    path.with_name("SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def trained(network: nn.Module) -> dict[str, Tensor]:
+    """Return the entries of the network's state that training changes: all but those of frozen stages."""
+    frozen = tuple(f"{name}." for name, module in network.named_modules() if isinstance(module, Stages))
+    return {key: value for key, value in network.state_dict().items() if not key.startswith(frozen)}
+
+
+def checked(path: Path, sha256: str, remedy: str) -> bytes:
+    """Return a weights file's content, if its SHA-256 is the expected one.
+
+    Raises:
+        ValueError: it is another; the sentence ends with the remedy.
+    """
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ValueError(
+            f"The weights in {path.name} are not the ones this course was measured with (SHA-256 {found[:12]}…, "
+            f"expected {sha256[:12]}…): the file is damaged or replaced, {remedy}."
+        )
+    return content
+
+
+def stored(name: str) -> Path:
+    """Return where the weights called `name` lie; their card lies beside them."""
+    return data("weights", f"{name}.safetensors")
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    sums = folder / "SHA256SUMS"
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    return {file: sha256 for sha256, file in (line.split() for line in lines)}
+
+
+def _shapes(entries: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in entries.items()}

@@ -1,0 +1,215 @@
+"""Figures that say in words what they show. The words are computed from the maps, never typed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib import figure as mpl
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from lessons_lib.show.figure import Figure
+from lessons_lib.show.protocols import Framed, Mapped, Pictured
+
+COLOURS = "inferno"
+
+
+def photo(photo: Pictured, *, outlines: bool = False, boxes: Sequence[Framed] = ()) -> Figure:
+    """Draw a photo, on request with the outline of every object on it, or with boxes."""
+    figure, axes = _canvas(1, 1, photo.image.size)
+    _lay(axes[0], np.asarray(photo.image))
+    for item in photo.objects if outlines else ():
+        axes[0].contour(item.mask, levels=[0.5], colors=["white"], linewidths=1.5)
+    _frame(axes[0], boxes)
+    words = photo.describe()
+    if outlines and photo.objects:
+        sizes = [
+            f"{name} {', '.join(f'{100 * mask.mean():.0f}' for mask in masks)} %"
+            for name, masks in photo.named().items()
+        ]
+        words += f" · share of the picture: {', '.join(sizes)}"
+    return Figure(figure, "\n".join([words, *(f"box {number}: {box}" for number, box in enumerate(boxes))]))
+
+
+def overlay(heat: Mapped, *, opacity: float = 0.7, boxes: Sequence[Framed] = ()) -> Figure:
+    """Draw a heatmap over its photo, with a colour bar from nothing to the map's own peak.
+
+    Args:
+        heat: what `explain` returned.
+        opacity: of the heat at its peak, 0 (only the photo) to 1 (only the heat).
+        boxes: drawn over it, with their names.
+    """
+    figure, axes = _canvas(1, 1, heat.photo.image.size)
+    _heat(axes[0], heat, float(heat.positive.max()), opacity)
+    _frame(axes[0], boxes)
+    _bar(figure, axes, Normalize(0, 1), COLOURS, "heat ÷ its peak")
+    return Figure(figure, heat.describe())
+
+
+def row(
+    heats: Sequence[Mapped],
+    titles: Sequence[str] | None = None,
+    *,
+    shared: bool = True,
+    opacity: float = 0.7,
+    boxes: Sequence[Framed] = (),
+) -> Figure:
+    """Draw heatmaps side by side, with one colour bar.
+
+    Args:
+        heats: the maps.
+        titles: one above each; without them, the explained number.
+        shared: one scale for all, so that strengths can be compared: for maps in the same units, of one method and one
+            model. Without it each map is drawn from nothing to its own peak: for maps in different units.
+        opacity: of the heat at the highest peak, 0 to 1.
+        boxes: drawn over each map, with their names.
+    """
+    titles = _titles(titles, [heat.words for heat in heats])
+    tops = [float(heat.positive.max()) for heat in heats]
+    highest = max(tops) or 1.0
+    figure, axes = _canvas(1, len(heats), heats[0].photo.image.size, titled=True)
+    said = []
+    for ax, heat, title, top in zip(axes, heats, titles, tops, strict=True):
+        _heat(ax, heat, highest if shared else top, opacity)
+        _frame(ax, boxes)
+        ax.set_title(title, fontsize=10)
+        words = heat.describe()
+        words = words if words.startswith(title) else f"{title}: {words}"
+        if shared and 0 < top < highest:
+            words += f" · its peak is {100 * top / highest:.0f} % of the highest"
+        said.append(words)
+    _bar(figure, axes, Normalize(0, highest if shared else 1), COLOURS, "heat" if shared else "heat ÷ its peak")
+    return Figure(figure, "\n".join(said))
+
+
+def signed(heats: Sequence[Mapped], titles: Sequence[str] | None = None) -> Figure:
+    """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it."""
+    titles = _titles(titles, [heat.words for heat in heats])
+    height, width = heats[0].values.shape
+    figure, axes = _canvas(1, len(heats), (width, height), titled=True)
+    top = max(float(heat.values.abs().max()) for heat in heats)
+    said = []
+    for ax, heat, title in zip(axes, heats, titles, strict=True):
+        ax.imshow(heat.values.numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
+        ax.set_title(title, fontsize=10)
+        said.append(f"{title}: {_for_and_against(heat.values)}")
+    _bar(figure, axes, Normalize(-top, top), "RdBu_r", "against ← value → for")
+    return Figure(figure, "\n".join(said))
+
+
+def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: int = 8) -> Figure:
+    """Draw feature maps as a grid on one scale.
+
+    Args:
+        activations: K×H×W, one map each.
+        titles: one above each; without them, the channel's number.
+        columns: how many stand beside each other.
+
+    Raises:
+        ValueError: the tensor is not K×H×W.
+    """
+    if activations.ndim != 3 or not len(activations):
+        shape = " × ".join(map(str, activations.shape)) or "one number"
+        raise ValueError(
+            f"Feature maps are drawn from K × H × W, and this is {shape}: "
+            "take one picture's, for example `activations[0]`."
+        )
+    activations = activations.detach().float().cpu()
+    titles = _titles(titles, [f"channel {k}" for k in range(len(activations))])
+    columns = min(columns, len(activations))
+    count, rows, cells = activations.shape
+    figure, axes = _canvas(-(-count // columns), columns, (cells, rows), inches=1.3, titled=True)
+    low, high = float(activations.min()), float(activations.max())
+    for ax, values, title in zip(axes, activations, titles, strict=False):
+        ax.imshow(values.numpy(), cmap="viridis", vmin=low, vmax=high)
+        ax.set_title(title, fontsize=8)
+    for ax in axes[count:]:
+        ax.remove()
+    _bar(figure, axes[:count], Normalize(low, high), "viridis", "activation")
+    strongest = int(activations.amax(dim=(1, 2)).argmax())
+    r, c = divmod(int(activations[strongest].argmax()), cells)
+    return Figure(
+        figure,
+        f"{count} maps of {rows} × {cells} from {low:.1f} to {high:.1f} · strongest: {titles[strongest]}, "
+        f"at row {r + 1}, column {c + 1}",
+    )
+
+
+def _titles(given: Sequence[str] | None, default: list[str]) -> list[str]:
+    if not default:
+        raise ValueError("There is nothing to draw: give at least one map.")
+    if given is not None and len(given) != len(default):
+        raise ValueError(f"{len(given)} titles for {len(default)} maps: give one for each, or none.")
+    return default if given is None else list(given)
+
+
+def _for_and_against(values: Tensor) -> str:
+    parts = []
+    for sign, word in ((1, "for it"), (-1, "against it")):
+        side = (sign * values).relu()
+        share = 100 * float(side.sum() / values.abs().sum()) if values.any() else 0
+        row, column = divmod(int(side.argmax()), values.shape[1])
+        where = f", most at row {row + 1}, column {column + 1}" if share else ""
+        parts.append(f"{share:.0f} % of the total speaks {word}{where}")
+    return " · ".join([*parts, f"values from {float(values.min()):.2g} to {float(values.max()):.2g}"])
+
+
+def _canvas(
+    rows: int, columns: int, size: tuple[int, int], inches: float = 3.2, titled: bool = False
+) -> tuple[mpl.Figure, list[Axes]]:
+    """Return a figure with room for `rows` × `columns` pictures of a size (width, height), and its axes in a list."""
+    width, height = size
+    tall = inches * min(max(height / width, 0.4), 1.6) + (0.18 if titled else 0)
+    figure = mpl.Figure(figsize=(columns * inches + 0.9, rows * tall + 0.2), layout="compressed")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes:
+        ax.set_axis_off()
+    return figure, axes
+
+
+def _lay(ax: Axes, pixels: np.ndarray) -> None:
+    """Draw pixels where they lie on the photo; of a picture far finer than the figure, only every k-th."""
+    height, width = pixels.shape[:2]
+    k = max(1, min(height, width) // 800)
+    ax.imshow(pixels[k // 2 :: k, k // 2 :: k], extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+
+
+def _frame(ax: Axes, boxes: Sequence[Framed]) -> None:
+    for box in boxes:
+        left, top, right, bottom = box.edges
+        ax.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec="cyan", lw=1.2))
+        ax.text(
+            left + 2,
+            top + 2,
+            box.name,
+            va="top",
+            fontsize=7,
+            color="black",
+            bbox={"fc": "cyan", "ec": "none", "pad": 1},
+        )
+
+
+def _heat(ax: Axes, heat: Mapped, top: float, opacity: float) -> None:
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"An opacity lies between 0 and 1, and {opacity} does not.")
+    _lay(ax, np.asarray(heat.photo.image))
+    strength = heat.on_photo() / (top or 1)
+    colours = colormaps[COLOURS](strength, bytes=True)
+    colours[..., 3] = (255 * opacity * np.sqrt(strength.clip(0, 1))).round()
+    _lay(ax, colours)
+    width, height = heat.photo.image.size
+    left, upper, right, lower = heat.region
+    right, lower = min(right, width), min(lower, height)  # a margin that a detector adds is no part of the photo
+    if (left, upper, right, lower) != (0, 0, width, height):
+        ax.add_patch(
+            Rectangle((left - 0.5, upper - 0.5), right - left, lower - upper, fill=False, ec="white", ls=":", lw=1)
+        )
+
+
+def _bar(figure: mpl.Figure, axes: list[Axes], norm: Normalize, colours: str, label: str) -> None:
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.8, pad=0.02, aspect=18)
+    bar.set_label(label, fontsize=8)
+    bar.ax.tick_params(labelsize=8)

@@ -1,0 +1,69 @@
+"""Figures that change when a slider or a menu is moved."""
+
+import base64
+import html
+from collections.abc import Callable
+from typing import Any
+
+from lessons_lib.show.figure import Figure
+
+
+class Varied:
+    """A figure with controls over it; where no widgets run, on GitHub or in print, the figure alone.
+
+    Attributes:
+        figure: what was drawn last.
+        widget: the controls and the figure.
+    """
+
+    def __init__(self, draw: Callable[..., Figure], controls: dict[str, Any]):
+        from ipywidgets import HTML, VBox, interactive
+
+        self._draw = draw
+        self._controls = {name: interactive.widget_from_abbrev(control) for name, control in controls.items()}
+        for name, control in self._controls.items():
+            if control is None:
+                raise ValueError(
+                    f"{controls[name]!r} makes no control for {name!r}: "
+                    "give (lowest, highest, step) for a slider, or a list for a menu."
+                )
+            control.description = control.description or name
+            control.continuous_update = False  # a figure is drawn when the slider is let go, not for all it passes
+            control.observe(self._redraw, names="value")
+        self._view = HTML()
+        self.widget = VBox([*self._controls.values(), self._view])
+        self._redraw()
+
+    def _redraw(self, _change: Any = None) -> None:
+        try:
+            self.figure = self._draw(**{name: control.value for name, control in self._controls.items()})
+        except Exception as error:
+            # When a control was moved, Jupyter puts what is raised into a log that nobody has open.
+            self._view.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
+            raise
+        png = base64.b64encode(self.figure.png()).decode()
+        self._view.value = f'<img alt="{html.escape(self.figure.words)}" src="data:image/png;base64,{png}">'
+
+    def __repr__(self) -> str:
+        return self.figure.words
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = self.figure._repr_mimebundle_()
+        return {**self.widget._repr_mimebundle_(), **data}, metadata
+
+
+def vary(draw: Callable[..., Figure], **controls: Any) -> Varied:
+    """Draw a figure anew whenever one of its controls is moved.
+
+    Args:
+        draw: a function of the controls' values that returns a `Figure`.
+        controls: one for each argument of `draw`, in ipywidgets' shorthand: `(0.0, 1.0, 0.1)` is a slider, a list a
+            menu; or a widget, which also fixes the first value.
+
+    Raises:
+        ValueError: a control is none of these.
+
+    Example:
+        >>> vary(lambda opacity: heat.show(opacity=opacity), opacity=(0.0, 1.0, 0.1))
+    """
+    return Varied(draw, controls)

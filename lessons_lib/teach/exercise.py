@@ -1,0 +1,22 @@
+"""What an exercise is: small fixed inputs, the right answer, and the mistakes that are known by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One question with a checkable answer.
+
+    Args:
+        cases: the arguments of each call that is tried, small and fixed.
+        right: a function that answers them.
+        also_right: other correct ways to write it; a test holds `check` to accepting them.
+        mistakes: what a wrong answer did, as a sentence to the learner → a function that does it.
+    """
+
+    cases: Sequence[tuple[Any, ...]]
+    right: Callable[..., Any]
+    also_right: Sequence[Callable[..., Any]]
+    mistakes: Mapping[str, Callable[..., Any]]

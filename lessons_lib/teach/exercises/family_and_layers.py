@@ -1,0 +1,84 @@
+"""Lesson 06: three members of the family, each one line away from Grad-CAM."""
+
+import torch
+from torch import Tensor
+
+from lessons_lib.teach.exercise import Exercise
+
+# Two maps of 2 × 3: the gradient changes sign within each.
+_A = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 3.0, 0.5]], [[0.0, 1.0, 0.0], [4.0, 0.0, 1.0]]])
+_G = torch.tensor([[[0.5, -0.1, 1.0], [2.0, -0.25, -0.2]], [[0.1, 0.3, -0.05], [-1.5, 0.2, 0.4]]])
+_PAIRS = [(_A, _G), (_A.flip(2) + 0.25, -_G)]
+
+
+def _mean(g: Tensor) -> Tensor:
+    return g.mean(dim=(1, 2), keepdim=True)
+
+
+_layercam = Exercise(
+    cases=_PAIRS,
+    right=lambda A, g: (g.relu() * A).sum(dim=0),
+    also_right=[
+        lambda A, g: torch.einsum("kij,kij->ij", g.clamp(min=0), A),
+        lambda A, g: (A * g.where(g > 0, 0)).sum(0),
+    ],
+    mistakes={
+        "You leave out the ReLU; that is HiResCAM.": lambda A, g: (g * A).sum(dim=0),
+        "You apply the ReLU to the finished map; LayerCAM applies it to each gradient.": (
+            lambda A, g: (g * A).sum(dim=0).relu()
+        ),
+        "You average the gradient first; LayerCAM keeps one gradient for each cell.": (
+            lambda A, g: (_mean(g).relu() * A).sum(dim=0)
+        ),
+        "You average the positive gradients; LayerCAM keeps one for each cell.": (
+            lambda A, g: (_mean(g.relu()) * A).sum(dim=0)
+        ),
+        "You take the mean over the maps; the formula has their sum.": lambda A, g: (g.relu() * A).mean(dim=0),
+    },
+)
+
+_xgradcam = Exercise(
+    cases=_PAIRS,
+    right=lambda A, g: (g * A).sum(dim=(1, 2)) / A.sum(dim=(1, 2)),
+    also_right=[
+        lambda A, g: (g * (A / A.sum(dim=(1, 2), keepdim=True))).sum(dim=(1, 2)),
+        lambda A, g: (g * A).mean(dim=(1, 2)) / A.mean(dim=(1, 2)),
+    ],
+    mistakes={
+        "You take the plain mean of the gradient; that is Grad-CAM's weight.": lambda A, g: g.mean(dim=(1, 2)),
+        "You forget to divide by the sum of the map; a bright map would count twice.": (
+            lambda A, g: (g * A).sum(dim=(1, 2))
+        ),
+        "You divide by the number of cells; the weights A / ΣA must add up to 1.": lambda A, g: (g * A).mean(
+            dim=(1, 2)
+        ),
+        "You divide by the sum of all maps; each map has a sum of its own.": (
+            lambda A, g: (g * A).sum(dim=(1, 2)) / A.sum()
+        ),
+        "You apply a ReLU to the gradient; XGrad-CAM keeps its sign.": (
+            lambda A, g: (g.relu() * A).sum(dim=(1, 2)) / A.sum(dim=(1, 2))
+        ),
+    },
+)
+
+_ablation = Exercise(
+    cases=[
+        (torch.tensor(4.0), torch.tensor([3.0, 5.0, 4.0, -2.0])),
+        (torch.tensor(-2.0), torch.tensor([-3.0, -1.0, 2.0])),
+    ],
+    right=lambda y, y_k: (y - y_k) / abs(y),
+    also_right=[lambda y, y_k: (y - y_k).div(y.abs()), lambda y, y_k: y.sign() * (1 - y_k / y)],
+    mistakes={
+        "You divide by y itself: where the score is negative, the whole map changes its sign.": (
+            lambda y, y_k: (y - y_k) / y
+        ),
+        "You have the difference the wrong way round: a map whose loss lowers the score speaks for the class.": (
+            lambda y, y_k: (y_k - y) / abs(y)
+        ),
+        "You do not divide; w is a share of the score.": lambda y, y_k: y - y_k,
+        "You divide by the new score; w is a share of the old one.": lambda y, y_k: (y - y_k) / y_k.abs(),
+        "You return the score that is left; w is what is lost.": lambda y, y_k: y_k / abs(y),
+    },
+)
+
+EXERCISES = {"layercam": _layercam, "xgradcam": _xgradcam, "ablation": _ablation}

@@ -1,0 +1,50 @@
+"""What lesson 00 asks: the share of the heat that lies on an object."""
+
+import torch
+from torch import Tensor
+
+from lessons_lib.teach.exercise import Exercise
+
+
+def _share(heat: Tensor, mask: Tensor) -> Tensor:
+    return heat[mask].sum() / heat.sum()
+
+
+_heat = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.0, 4.0]])
+_mask = torch.tensor([[False, False, True], [False, True, True]])
+
+EXERCISES = {
+    "share": Exercise(
+        cases=[(_heat, _mask), (_heat, _mask.flip(1)), (0.01 * _heat.flip(0), _mask)],
+        right=_share,
+        also_right=[
+            lambda heat, mask: (heat * mask).sum() / heat.sum(),
+            lambda heat, mask: float(torch.where(mask, heat, 0).sum()) / float(heat.sum()),
+            lambda heat, mask: 1 - heat[~mask].sum() / heat.sum(),
+        ],
+        mistakes={
+            "You return how much of the picture the object covers; asked is how much of the heat lies on it.": (
+                lambda heat, mask: mask.float().mean()
+            ),
+            "You add up the heat on the object; divide that by the sum of all the heat.": (
+                lambda heat, mask: heat[mask].sum()
+            ),
+            "You take the mean of the heat on the object; asked is its sum, divided by the sum of all the heat.": (
+                lambda heat, mask: heat[mask].mean()
+            ),
+            "You return the share beside the object: your mask is turned round.": (
+                lambda heat, mask: heat[~mask].sum() / heat.sum()
+            ),
+            "You divide by the heat beside the object; divide by all the heat.": (
+                lambda heat, mask: heat[mask].sum() / heat[~mask].sum()
+            ),
+            "You divide two means, so you say how many times hotter the object is; divide the two sums.": (
+                lambda heat, mask: heat[mask].mean() / heat.mean()
+            ),
+            "You count the pixels that have heat; add up the heat itself.": (
+                lambda heat, mask: (heat[mask] > 0).sum() / (heat > 0).sum()
+            ),
+            "You return per cent; asked is a share from 0 to 1.": lambda heat, mask: 100 * _share(heat, mask),
+        },
+    ),
+}
