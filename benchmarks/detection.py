@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 import lessons_lib as ll
 from benchmarks.gradcam import forward, quartiles, seconds
-from lessons_lib.models import Explainable
+from lessons_lib.core.records import Explainable
 
 REPORT = Path(__file__).parent / "detection.md"
 

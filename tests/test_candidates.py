@@ -13,7 +13,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 import lessons_lib as ll
-from lessons_lib.models import Explainable
+from lessons_lib.core.engine import detectors
+from lessons_lib.core.records import Explainable
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,9 @@ def test_after_the_last_block_of_a_vit_the_patches_gradient_is_exactly_zero(
     for layer in ("encoder.layers", "encoder"):  # the last block's output, and the norm behind it
         assert not found[layer].gradient
         seen = ll.capture.run(vit.network, vit.transform(scene.image)[None], layer)
-        seen.scores = seen.output[:, 0]
+        seen = seen.scored(seen.output[:, 0])
         assert not seen.gradients.any()  # every patch, every channel: zero, not small
-        (raw,) = seen._gradients_to([seen.emitted])
+        (raw,) = seen._gradients_to([seen.emission.emitted])
         assert raw[:, 0].any()  # all that the head reads is the class token
     names = [name for name, candidate in found.items() if candidate.gradient]
     assert names[-1] == "encoder.layers.encoder_layer_5.ln_1"
@@ -191,7 +192,7 @@ def test_what_a_segmentation_answers_is_not_what_speaks_for_it(name: str, before
     picture = torch.randn(3, 64, 96)
     # There, one class's own logits are all that the gradient reaches, whatever the pixel.
     seen = ll.capture.run(network, picture[None], answer)
-    seen.scores = seen.output["out"][:, 2, 3, 4]
+    seen = seen.scored(seen.output["out"][:, 2, 3, 4])
     assert seen.gradients[0].flatten(1).any(1).nonzero().tolist() == [[2]]
     found = [candidate.layer for candidate in ll.layers(network, picture, lambda output: output["out"][2, 3, 4])]
     assert answer not in found and found[-1] == before
@@ -209,7 +210,7 @@ def test_a_detectors_box_is_explained_in_its_backbone_at_the_level_that_it_is_re
     torch.manual_seed(0)
     sizes = {} if name.startswith("ssd") else {"min_size": 96, "max_size": 160}
     network = getattr(torchvision.models.detection, name)(weights=None, weights_backbone=None, **sizes).eval()
-    for head in ll.detections.heads(network):
+    for head in detectors.heads(network):
         head.score_thresh = 1e-4  # at random weights no score is high
     picture = torch.rand(3, 96, 130)
     for target in (ll.BoxScore(0), ll.BoxEdge(0), ll.Difference(ll.BoxScore(0), ll.BoxScore(1))):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import lessons_lib as ll
-from lessons_lib import capture
+from lessons_lib.core.engine import capture
 
 
 class Small(nn.Module):
@@ -227,11 +227,12 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         ValueError,
         "1 targets for 2 pictures: give one target for all, or one for each.",
     ),
-    "a bare class": (
+    "no target at all": (
         Small,
-        lambda n: asked(n, "tiger cat"),
+        lambda n: asked(n, 0.5),
         TypeError,
-        "A target is ClassScore(…) or a function of one picture's output, not 'tiger cat': try ClassScore('tiger cat')",
+        "A target is a class by its index or name, a target such as ClassScore(281), or a function of one picture's "
+        "output, not 0.5.",
     ),
     "unknown class name": (
         Small,
@@ -484,7 +485,7 @@ def test_an_in_place_relu_behind_the_layer_changes_neither_activations_nor_gradi
     network = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(4, 1))
     network[3].weight.data = torch.tensor([[2.0, 4.0, 6.0, 8.0]])
     seen = capture.run(network, torch.tensor([[[[-1.0, 3.0], [5.0, -7.0]]]]), "0")
-    seen.scores = seen.output[:, 0]
+    seen = seen.scored(seen.output[:, 0])
     assert seen.activations.tolist() == [[[[-1.0, 3.0], [5.0, -7.0]]]]
     assert seen.gradients.tolist() == [[[[0.0, 4.0], [6.0, 0.0]]]]
 
@@ -506,7 +507,7 @@ def test_a_run_under_no_grad_still_records_what_follows_the_layer() -> None:
     network = made(Small)
     with torch.no_grad():
         seen = capture.run(network, BATCH, "features")
-    seen.scores = seen.output[:, 1]
+    seen = seen.scored(seen.output[:, 1])
     torch.testing.assert_close(
         seen.gradients, (network.head.weight[1] / 24).detach().reshape(1, 4, 1, 1).expand(2, 4, 4, 6)
     )
@@ -514,7 +515,7 @@ def test_a_run_under_no_grad_still_records_what_follows_the_layer() -> None:
 
 def test_gradients_are_computed_only_when_asked_for() -> None:
     seen = capture.run(made(Small), BATCH, "features")
-    seen.scores = seen.output[:, 0]
+    seen = seen.scored(seen.output[:, 0])
     assert torch.equal(seen.activations, seen.activations) and "gradients" not in vars(seen)
     assert seen.gradients is seen.gradients
 

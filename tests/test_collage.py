@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from lessons_lib.collage import KINDS, Scenes, scene
 from PIL import Image
 from torchvision.ops import masks_to_boxes
 
-from lessons_lib import collage
+from lessons_lib.photos import collage
+from lessons_lib.photos.collage import KINDS, Scenes, scene
 
 
 def names(made):
@@ -62,7 +62,7 @@ def test_masks_boxes_labels_and_label_map_agree():
 
 PRINT = """
 import hashlib, sys
-from lessons_lib.collage import scene
+from lessons_lib.photos.collage import scene
 for seed in range(4):
     made = scene(seed, shortcut="cat")
     print(hashlib.sha256(made.image.tobytes() + made.masks.numpy().tobytes()).hexdigest())
@@ -203,9 +203,9 @@ def test_the_data_set_gives_its_scenes_as_tensors():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"kinds": ["kat"]}, "There is no kind 'kat': did you mean 'cat'"),
-        ({"shortcut": "rockets"}, "There is no kind 'rockets': did you mean 'rocket'"),
-        ({"background": "gras"}, "There is no background 'gras': did you mean 'grass'"),
+        ({"kinds": ["kat"]}, "There is no kind 'kat'; near it: cat"),
+        ({"shortcut": "rockets"}, "There is no kind 'rockets'; near it: rocket"),
+        ({"background": "gras"}, "There is no background 'gras'; near it: grass"),
         ({"kinds": []}, "name at least one of cat"),
         ({"count": 0}, "count=0 asks for no scene"),
         ({"count": (3, 1)}, r"count=\(3, 1\) asks for no scene"),

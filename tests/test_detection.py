@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lessons_lib.capture import Captured
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import detection
 
 import lessons_lib as ll
-from lessons_lib import detections, layouts, measure, proposals, rerun
-from lessons_lib.models import Explainable, Preprocess
+from lessons_lib.core.engine import detectors, layouts, rerun
+from lessons_lib.core.engine.captured import Captured
+from lessons_lib.core.engine.hooks import hooked
+from lessons_lib.core.preprocess import Preprocess
+from lessons_lib.core.records import Explainable, shown
+from lessons_lib.metrics import tables
+from tools.recipes import measure
 
 AS_IS = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
@@ -35,7 +39,7 @@ FULL_SIZE: dict[str, dict[str, Any]] = {
 def full_size(name: str) -> Explainable:
     torch.manual_seed(0)
     network = getattr(detection, name)(weights=None, weights_backbone=None, **FULL_SIZE[name])
-    for head in detections.heads(network):
+    for head in detectors.heads(network):
         head.score_thresh = 1e-4  # at random weights no score is high
     return Explainable(network.eval(), "backbone", AS_IS, layout=layouts.pyramid)
 
@@ -119,13 +123,13 @@ def test_no_heat_lies_outside_what_the_box_head_pools() -> None:
 def test_with_every_score_the_list_only_grows_at_its_end(name: str) -> None:
     network = full_size(name).network
     batch = AS_IS(PHOTO.image)[None]
-    heads = detections.heads(network)
+    heads = detectors.heads(network)
     before = [(head.score_thresh, head.detections_per_img) for head in heads]
     for head in heads:
         head.detections_per_img = 5
     with torch.no_grad():
         (few,) = network(batch)
-        with pytest.raises(ZeroDivisionError), detections.every_score(network):
+        with pytest.raises(ZeroDivisionError), detectors.every_score(network):
             (many,) = network(batch)
             raise ZeroDivisionError
     assert [(head.score_thresh, head.detections_per_img) for head in heads] == [(t, 5) for t, _ in before]
@@ -151,7 +155,7 @@ def test_masks_and_keypoints_are_not_made_for_boxes_that_nobody_asked_to_see(nam
     with torch.no_grad():
         (found,) = network(AS_IS(PHOTO.image)[None])
     assert runs == extras  # they are back
-    assert heat.words == f"box 0: class {int(found['labels'][0])} {detections.shown(float(found['scores'][0]))}"
+    assert heat.words == f"box 0: class {int(found['labels'][0])} {shown(float(found['scores'][0]))}"
 
 
 # --- found again ------------------------------------------------------------------------------------------------------
@@ -349,7 +353,7 @@ def test_ablation_equals_the_whole_network_and_never_runs_the_backbone_again(lay
         kept.append(proposed)
         return kept[0]
 
-    with torch.no_grad(), detections.every_score(model.network):
+    with torch.no_grad(), detectors.every_score(model.network):
         fixed = model.network.rpn.register_forward_hook(once)  # the places of the first run, in all
         target = ll.BoxScore(0).settled(model.network(batch)[0])
         for channel, score in zip(channels, found[0], strict=True):
@@ -379,14 +383,14 @@ def test_only_the_boxs_own_proposal_runs_again() -> None:
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[str, measure.Table]:
+def table() -> dict[str, tables.Table]:
     three, two = ([scenes.scene(index) for index in range(6)] for scenes in (measure.THREE_OBJECTS, measure.TWO_COPIES))
-    return {"three objects": measure.box_maps(detector(), three), "two copies": measure.box_maps(detector(), two)}
+    return {"three objects": tables.box_maps(detector(), three), "two copies": tables.box_maps(detector(), two)}
 
 
 @pytest.mark.parametrize("scenes", ["three objects", "two copies"])
-def test_the_measured_table_holds_on_a_few_of_its_scenes(scenes: str, table: dict[str, measure.Table]) -> None:
-    kept = measure.stored("boxes")[scenes]
+def test_the_measured_table_holds_on_a_few_of_its_scenes(scenes: str, table: dict[str, tables.Table]) -> None:
+    kept = tables.stored("boxes")[scenes]
     for method, row in table[scenes].items():
         for figure in ("own", "other", "box swapped", "class swapped"):
             assert row[figure] == pytest.approx(kept[method][figure], abs=0.13), (method, figure)
@@ -400,20 +404,21 @@ def test_the_measured_table_holds_on_a_few_of_its_scenes(scenes: str, table: dic
 
 
 def test_what_was_measured_meets_what_was_asked_for() -> None:
-    for rows in measure.stored("boxes").values():
+    for rows in tables.stored("boxes").values():
         assert max(row["peak"] for row in rows.values()) >= 0.85
         assert max(row["own"] for row in rows.values()) >= 0.55
 
 
-def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, tables: Callable[[], Any]) -> None:
-    monkeypatch.setitem(measure.MEASURED, "boxes", tables)
-    monkeypatch.setattr(measure, "data", tmp_path.joinpath)
+def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, made: Callable[[], Any]) -> None:
+    monkeypatch.setitem(measure.MEASURED, "boxes", made)
+    for module in (measure, tables):
+        monkeypatch.setattr(module, "data", tmp_path.joinpath)
     measure.main(["boxes"])
 
 
 def test_the_command_writes_what_the_lesson_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     run_command(monkeypatch, tmp_path, lambda: {"two copies": {"hirescam": {"own": 0.12345}}})
-    assert measure.stored("boxes") == {"two copies": {"hirescam": {"own": 0.123}}}
+    assert tables.stored("boxes") == {"two copies": {"hirescam": {"own": 0.123}}}
 
 
 def test_a_detector_held_to_one_proposal_refuses_maps_for_another_number_of_pictures() -> None:
@@ -422,11 +427,17 @@ def test_a_detector_held_to_one_proposal_refuses_maps_for_another_number_of_pict
     x = model.transform(scene.image)[None]
     with torch.no_grad():
         (found,) = model.network(x)
-    held = proposals.narrowed(model.network, x, tuple(found["boxes"][0].tolist()), int(found["labels"][0]))
-    with held(2), torch.no_grad():
-        with pytest.raises(ValueError, match="look at 2 pictures, and a level has another number"):
-            model.network(x)
+    held = detectors.narrowed(model.network, x, tuple(found["boxes"][0].tolist()), int(found["labels"][0]))
+    layer = model.network.get_submodule(model.layer)
+    assert held is not None
+    with held(), torch.no_grad():
         one, other = model.network(torch.cat([x, x]))
-    assert len(one["scores"]) == len(other["scores"]) == 1
+        with (
+            hooked([layer], after=lambda *given: torch.cat([given[2]] * 2)),
+            pytest.raises(ValueError, match=r"levels .* hold different numbers of pictures: \{1, 2\}"),
+        ):
+            model.network(x)
+    assert len(one["scores"]) == len(other["scores"]) <= len(ll.collage.KINDS)  # one proposal: a box for each class
+    torch.testing.assert_close(one["scores"], other["scores"])
     torch.testing.assert_close(one["scores"][0], found["scores"][0])
     assert len(model.network(x)[0]["boxes"]) == len(found["boxes"]) > 1  # afterwards all proposals are back

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from lessons_lib.checks import check, find
 
-from lessons_lib import exercises
+from lessons_lib.teach import exercises
+from lessons_lib.teach.checks import check, find
 
 NAMES = [
     f"{module.name}.{question}"
     for module in pkgutil.iter_modules(exercises.__path__)
-    for question in import_module(f"lessons_lib.exercises.{module.name}").EXERCISES
+    for question in import_module(f"lessons_lib.teach.exercises.{module.name}").EXERCISES
 ]
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("[0-9]*.ipynb"))
 

@@ -9,7 +9,8 @@ from tiny import Ended
 from torch import Tensor, nn
 
 import lessons_lib as ll
-from lessons_lib import capture, chunks, methods
+from lessons_lib.core import methods
+from lessons_lib.core.engine import capture
 
 # One picture, two maps of 2 × 3: means 2 and 1, sums 12 and 6.
 MAPS = torch.tensor([[[[1.0, 2.0, 0.0], [0.0, 3.0, 6.0]], [[4.0, 0.0, 0.0], [2.0, 0.0, 0.0]]]])
@@ -176,7 +177,7 @@ CELLS = torch.randn(1, 6, 3, 4, generator=torch.Generator().manual_seed(1))
 def test_before_a_layer_norm_over_channels_hirescam_cancels_in_every_cell_and_gradcam_does_not() -> None:
     """A norm makes the score blind to a cell's size, so Σ_k A_k · ∂y/∂A_k = 0 (Euler), in every cell."""
     seen = capture.run(Ended(Normed()), CELLS, "features")
-    seen.scores = seen.output[:, 1]
+    seen = seen.scored(seen.output[:, 1])
     largest = (seen.gradients * seen.activations).abs().sum(dim=1).max()
     assert ll.hirescam(seen).abs().max() < 1e-5 * largest
     assert ll.gradcam(seen).abs().max() > 1e-2 * largest
@@ -208,7 +209,7 @@ def test_every_method_treats_each_picture_of_a_batch_by_itself_and_gives_the_sam
 def test_methods_without_gradients_never_ask_for_one(method) -> None:
     network = deep()
     seen = capture.run(network, PICTURES, "2")
-    seen.scores, seen.score = seen.output[:, 0], lambda output, picture, count: output[:, 0]
+    seen = seen.scored(seen.output[:, 0], lambda run, picture, count: run()[:, 0])
     assert method(seen).shape == (2, 8, 8)
     assert "gradients" not in vars(seen)
 
@@ -259,7 +260,7 @@ def test_several_layers_give_the_average_of_maps_divided_by_their_peaks_on_the_f
 
 
 def test_no_layer_and_maps_of_different_pictures_get_a_sentence() -> None:
-    with pytest.raises(ValueError, match="name at least one layer"):
+    with pytest.raises(ValueError, match="The list of layers is empty: name one or more"):
         ll.explain(deep(), PICTURES, layer=[])
     small = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     maps = [ll.explain(small, picture, layer="0") for picture in (PICTURES[0], PICTURES[0, :, :6])]
@@ -328,12 +329,14 @@ def test_a_chunk_of_nothing_gets_a_sentence(chunk) -> None:
 def test_long_work_begins_with_an_estimate_and_short_work_shows_nothing(monkeypatch) -> None:
     import tqdm.auto
 
+    from lessons_lib.core.engine import rerun
+
     bars: list[dict] = []
     monkeypatch.setattr(tqdm.auto, "tqdm", lambda rest, **options: bars.append(options) or rest)
     now = iter(range(0, 1000, 3))
     ll.explain(weighed(), MAPS, layer="features", method=partial(ll.ablationcam, chunk=1))
     assert bars == []
-    monkeypatch.setattr(chunks, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(rerun, "perf_counter", lambda: next(now))
     ll.explain(deep(), PICTURES, layer="2", method=partial(ll.ablationcam, chunk=2))
     (bar,) = bars  # 6 maps of 2 pictures in chunks of 2: the first of 6 chunks took 3 s by this clock
     assert "about 15 s" in bar["desc"] and (bar["initial"], bar["total"]) == (1, 6)

@@ -40,7 +40,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import lessons_lib as ll
-from lessons_lib import capture, methods
+from lessons_lib.core import methods
+from lessons_lib.core.engine import capture
 
 # The last maps, and maps from which the rest of the network is far from linear. All of them are ≥ 0.
 PLACES = [("resnet18", "layer4"), ("resnet18", "layer3"), ("lite0", "bn2"), ("squeezenet1_1", "features.10")]
@@ -74,7 +75,7 @@ def seen_at(name: str, layer: str, pictures: Tensor = PICTURES) -> tuple[Tensor,
     aims = top(name, pictures)
     with torch.enable_grad():
         seen = capture.run(network(name), pictures, layer)
-        seen.scores = torch.stack([row[category] for row, category in zip(seen.output, aims, strict=True)])
+        seen = seen.scored(torch.stack([row[category] for row, category in zip(seen.output, aims, strict=True)]))
         return seen.activations, seen.gradients
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from lessons_lib.guided import WARNING, guided_backprop, guided_gradcam
 from torch import nn
 
 import lessons_lib as ll
+from lessons_lib.baselines.guided import WARNING, guided_backprop, guided_gradcam
 
 pytestmark = pytest.mark.filterwarnings("ignore:The map for")  # what is tiny is often blank
 

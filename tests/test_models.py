@@ -5,13 +5,15 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from lessons_lib.collage import KINDS, Scene, Scenes
-from lessons_lib.heatmaps import explain
-from lessons_lib.targets import ClassScore
 from PIL import Image
 from torch import Tensor, nn
 
-from lessons_lib import capture, models, networks, photos
+from lessons_lib import models, photos
+from lessons_lib.core.engine import capture
+from lessons_lib.core.explain import explain
+from lessons_lib.core.targets import ClassScore
+from lessons_lib.models import networks
+from lessons_lib.photos.collage import KINDS, Scene, Scenes
 
 FULL_SIZE = ("resnet50", "fasterrcnn", "deeplabv3", "vit_b_16", "swin_t")
 
@@ -93,7 +95,7 @@ def test_every_box_depends_on_the_detectors_default_layer(detector: models.Expla
     batch = detector.transform(scene.image)[None]  # type: ignore[misc]
     for box in range(2):
         seen = capture.run(detector.network, batch, detector.layer)  # type: ignore[arg-type]
-        seen.scores = seen.output[0]["scores"][box : box + 1]
+        seen = seen.scored(seen.output[0]["scores"][box : box + 1])
         assert seen.gradients.abs().max() > 0
 
 
@@ -224,10 +226,12 @@ def test_unknown_names_offer_the_nearest() -> None:
 
 
 def test_the_switch_takes_lessons_to_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lessons_lib import published
+    from lessons_lib.models import pretrained
 
     monkeypatch.delenv("LESSONS_FULL_SIZE", raising=False)
     assert type(models.lesson("imagenet").network).__name__ == "EfficientNet"
     monkeypatch.setenv("LESSONS_FULL_SIZE", "1")
-    monkeypatch.setattr(published, "_downloaded", lambda entry: models.full_size("resnet50", None).network.state_dict())
+    monkeypatch.setattr(
+        pretrained, "_downloaded", lambda entry: models.full_size("resnet50", None).network.state_dict()
+    )
     assert type(models.lesson("imagenet").network).__name__ == "ResNet"

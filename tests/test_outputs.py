@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from lessons_lib.outputs import logits_of, rows
 from torch import Tensor
+
+from lessons_lib.core.engine.outputs import logits_of, rows
 
 LOGITS = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 STATES = torch.arange(2 * 7 * 4).view(2, 7, 4)

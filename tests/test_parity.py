@@ -15,7 +15,6 @@ import pytest
 import torch
 import torchvision
 from captum.attr import LayerGradCam
-from lessons_lib.capture import Captured
 from pytorch_grad_cam import GradCAM as PytorchGradCam
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from torch.nn import functional as F
 from torchcam.methods import GradCAM as TorchCam
 
 import lessons_lib as ll
+from lessons_lib.core.engine.captured import Captured
 
 # The last stage with rows and columns that nothing behind it overwrites. DenseNet's `features` is overwritten by an
 # in-place ReLU: see `test_a_layer_with_an_in_place_relu_behind_it`.

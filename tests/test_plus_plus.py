@@ -5,7 +5,8 @@ import torch
 from tiny import Ended
 from torch import Tensor, nn
 
-from lessons_lib import capture, methods
+from lessons_lib.core import methods
+from lessons_lib.core.engine import capture
 
 
 def ending(kind: str) -> nn.Module:
@@ -27,7 +28,7 @@ def seen_by(kind: str) -> capture.Captured:
     maps = torch.rand(1, 2, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     maps[0, 0, 0] = 0  # as behind a ReLU
     seen = capture.run(Ended(ending(kind)).double(), maps, "features")
-    seen.scores = seen.output[:, 0]
+    seen = seen.scored(seen.output[:, 0])
     return seen
 
 
@@ -101,7 +102,7 @@ def test_alpha_and_map_by_hand() -> None:
     last = nn.Linear(6, 1)
     last.weight.data = torch.tensor([[1.0, 0.0, -1.0, 0.5, 2.0, 0.0]])
     seen = capture.run(Ended(nn.Sequential(nn.Flatten(), last)), maps, "features")
-    seen.scores = seen.output[:, 0]
+    seen = seen.scored(seen.output[:, 0])
     alpha = methods.plus_plus_alpha(seen.activations, seen.gradients)
     torch.testing.assert_close(alpha, torch.tensor([[[[1 / 6, 1 / 2, -1 / 2]], [[1 / 3, 1 / 6, 1 / 2]]]]))
     first, second = 1 / 6, 1 / 3 * 0.5 + 1 / 6 * 2
@@ -116,7 +117,7 @@ def test_an_infinite_alpha_under_a_negative_gradient_adds_nothing() -> None:
     last = nn.Linear(2, 1)
     last.weight.data = torch.tensor([[1.0, -1.0]])
     seen = capture.run(Ended(nn.Sequential(nn.Flatten(), last)), maps, "features")
-    seen.scores = seen.output[:, 0]
+    seen = seen.scored(seen.output[:, 0])
     torch.testing.assert_close(methods.gradcam_plus_plus(seen), torch.tensor([[[0.25, 0.25]]]))
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torchvision.models import detection
 
 import lessons_lib as ll
-from lessons_lib import proposals
-from lessons_lib.models import Explainable
+from lessons_lib.core.engine import detectors
+from lessons_lib.core.records import Explainable
 
 BATCH = torch.rand(2, 3, 96, 130, generator=torch.Generator().manual_seed(3))
 
@@ -82,7 +82,7 @@ def test_without_a_gradient_nothing_is_recorded_and_nothing_runs_again() -> None
     model, batch = full_size(), BATCH[:1]
     with torch.no_grad():
         (plain,) = model.network(batch)
-        with proposals.sparse(model.network):
+        with detectors.sparse(model.network):
             (found,) = model.network(batch)
     for key, values in plain.items():
         torch.testing.assert_close(found[key], values)
@@ -92,7 +92,7 @@ def test_without_a_gradient_nothing_is_recorded_and_nothing_runs_again() -> None
 def test_the_network_is_as_it_was_after_an_error_too() -> None:
     network = full_size().network
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), proposals.sparse(network), proposals.sparse(network):
+        with pytest.raises(ZeroDivisionError), detectors.sparse(network), detectors.sparse(network):
             raise ZeroDivisionError
         assert not [module for module in network.modules() if "forward" in vars(module)]
 
@@ -100,5 +100,5 @@ def test_the_network_is_as_it_was_after_an_error_too() -> None:
 def test_detectors_of_one_stage_run_as_they_are() -> None:
     torch.manual_seed(0)
     network = detection.fcos_resnet50_fpn(weights=None, weights_backbone=None, min_size=96, max_size=160).eval()
-    with proposals.sparse(network):
+    with detectors.sparse(network):
         assert not [module for module in network.modules() if "forward" in vars(module)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import lessons_lib as ll
-from lessons_lib import capture, rerun
+from lessons_lib.core.engine import capture, rerun
 
 pytestmark = pytest.mark.filterwarnings("ignore:The map for")  # what is tiny is often blank
 
@@ -219,8 +219,7 @@ def test_an_error_of_the_target_in_the_second_run_is_raised_and_not_taken_for_a_
 
 def test_scores_from_the_layer_by_hand() -> None:
     seen = capture.run(nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(4, 1)), torch.ones(2, 1, 2, 2), "0")
-    seen.scores = seen.output[:, 0]
-    seen.score = lambda output, picture, count: output[:, 0] + 100 * picture
+    seen = seen.scored(seen.output[:, 0], lambda run, picture, count: run()[:, 0] + 100 * picture)
     found = rerun.from_layer(seen, lambda picture, numbers: numbers[:, None, None, None] * torch.ones(1, 2, 2), 3, 2)
     w, b = seen.network[2].weight.sum().item(), seen.network[2].bias.item()
     expected = torch.tensor([[b, w + b, 2 * w + b], [100 + b, 100 + w + b, 100 + 2 * w + b]])

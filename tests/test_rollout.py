@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer, swin_t
 
 import lessons_lib as ll
-from lessons_lib import rollout
+from lessons_lib.baselines import rollout
 
 PICTURES = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
 

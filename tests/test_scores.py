@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from lessons_lib.collage import KINDS, Scene, Scenes
-from lessons_lib.records import Explainable, Preprocess
-from lessons_lib.scores import Figure
-from lessons_lib.weights import stored
 from torch import Tensor, nn
 
-from lessons_lib import cards, scores, weights
+from lessons_lib.core.preprocess import Preprocess
+from lessons_lib.core.records import Explainable
+from lessons_lib.models import weights
+from lessons_lib.models.weights import stored
+from lessons_lib.photos.collage import KINDS, Scene, Scenes
+from tools.recipes import cards, scores
+from tools.recipes.scores import Figure
 
 FRESH = Scenes(150, seed=4_000_000)
 PIXELS = Preprocess(224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -6,14 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lessons_lib.capture import Captured
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import segmentation
 
 import lessons_lib as ll
-from lessons_lib import collage, layouts, measure
-from lessons_lib.models import Explainable, Preprocess
+from lessons_lib.core.engine import layouts
+from lessons_lib.core.engine.captured import Captured
+from lessons_lib.core.preprocess import Preprocess
+from lessons_lib.core.records import Explainable
+from lessons_lib.metrics import tables
+from lessons_lib.photos import collage
+from tools.recipes import measure
 
 AS_IS = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
@@ -161,12 +165,12 @@ def test_a_mask_goes_where_the_photo_goes(preprocess: Preprocess) -> None:
 
 
 @pytest.fixture(scope="module")
-def table() -> measure.Table:
-    return measure.region_maps(ll.models.segmenter(), [measure.ANY.scene(index) for index in range(10)])
+def table() -> tables.Table:
+    return tables.region_maps(ll.models.segmenter(), [measure.ANY.scene(index) for index in range(10)])
 
 
-def test_the_measured_table_holds_on_a_few_of_its_scenes(table: measure.Table) -> None:
-    kept = measure.stored("regions")["one to three objects"]
+def test_the_measured_table_holds_on_a_few_of_its_scenes(table: tables.Table) -> None:
+    kept = tables.stored("regions")["one to three objects"]
     for method, row in table.items():
         for figure in ("own", "other", "ground", "pixel own", "pixel near"):
             assert row[figure] == pytest.approx(kept[method][figure], abs=0.15), (method, figure)
@@ -178,5 +182,5 @@ def test_the_measured_table_holds_on_a_few_of_its_scenes(table: measure.Table) -
 def test_the_pixel_deepest_inside_a_mask() -> None:
     mask = np.zeros((9, 12), bool)
     mask[1:8, 4:11] = True
-    assert measure.deepest(mask) == (4, 7)
-    assert measure.deepest(np.ones((3, 5), bool)) == (1, 1)  # the edge of the picture is an edge
+    assert tables.deepest(mask) == (4, 7)
+    assert tables.deepest(np.ones((3, 5), bool)) == (1, 1)  # the edge of the picture is an edge

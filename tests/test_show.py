@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lessons_lib.heatmaps import Heatmap
-from lessons_lib.picture import Picture
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 import lessons_lib as ll
-from lessons_lib import explorer, show
-from lessons_lib.photos import Outlined, Photo
+from lessons_lib import show
+from lessons_lib.core.heatmap import Heatmap
+from lessons_lib.core.records import Outlined, Photo
+from lessons_lib.show.figure import Figure
+from lessons_lib.show.figures import COLOURS
 
 LIBRARY = Path(show.__file__).parent
 GREY = (90, 120, 150)
@@ -32,7 +33,9 @@ def photo(width: int = 90, height: int = 60) -> Photo:
 
 def heat(values: Any, *, region: Any = None, words: str = "dog 0.70", on: Photo | None = None) -> Heatmap:
     on = on or photo()
-    return Heatmap(torch.tensor(values), on, region or (0.0, 0.0, *map(float, on.image.size)), words, "method", "layer")
+    return Heatmap(
+        torch.tensor(values), on, region or (0.0, 0.0, *map(float, on.image.size)), words, 1.0, "method", "layer"
+    )
 
 
 LEFT, RIGHT = [[4.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, -8.0, 2.0]]
@@ -47,18 +50,18 @@ PICTURES = {
 }
 
 
-def pixels(picture: Picture) -> np.ndarray:
+def pixels(picture: Figure) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture.png())).convert("RGB"))
 
 
-def panel(picture: Picture, number: int = 0) -> np.ndarray:
+def panel(picture: Figure, number: int = 0) -> np.ndarray:
     """The pixels inside one of a picture's axes, without their border."""
     drawn = pixels(picture)
     box = picture.figure.axes[number].get_window_extent()
     return drawn[len(drawn) - int(box.y1) + 2 : len(drawn) - int(box.y0) - 2, int(box.x0) + 2 : int(box.x1) - 2]
 
 
-def layers(picture: Picture, number: int = 0) -> list[Any]:
+def layers(picture: Figure, number: int = 0) -> list[Any]:
     return picture.figure.axes[number].images
 
 
@@ -239,7 +242,7 @@ def test_no_rainbow_colours():
         assert layers(PICTURES[name]())[0].get_cmap().name in ("viridis", "RdBu_r")
     from matplotlib import colormaps
 
-    brightness = [np.dot(to_rgb(c), (0.2126, 0.7152, 0.0722)) for c in colormaps[show.COLOURS](np.linspace(0, 1, 64))]
+    brightness = [np.dot(to_rgb(c), (0.2126, 0.7152, 0.0722)) for c in colormaps[COLOURS](np.linspace(0, 1, 64))]
     assert (np.diff(brightness) > 0).all()  # stronger is brighter, also for who sees no colours
 
 
@@ -252,7 +255,7 @@ def test_wrong_input_gets_one_sentence():
         show.row([])
     with pytest.raises(ValueError, match="There is nothing to draw"):
         show.signed([])
-    with pytest.raises(ValueError, match=r"K × H × W, and this is a tensor of shape 1 × 8 × 7 × 7: take one picture's"):
+    with pytest.raises(ValueError, match=r"K × H × W, and this is 1 × 8 × 7 × 7: take one picture's"):
         show.maps(torch.zeros(1, 8, 7, 7))
 
 
@@ -264,22 +267,22 @@ def test_save_writes_the_same_bytes(tmp_path):
 
 def test_a_slider_redraws_picture_and_words():
     A = torch.eye(3)[:, None]  # map k has its peak in column k + 1
-    varied = ll.explorer.vary(lambda k: show.maps(A[k : k + 1]), k=(0, 2, 1))
+    varied = ll.show.vary(lambda k: show.maps(A[k : k + 1]), k=(0, 2, 1))
     slider, view = varied.widget.children
     assert (slider.description, slider.value) == ("k", 1) and repr(varied).endswith("column 2")
     first = view.value
-    assert f'alt="{varied.picture.words}"' in first
+    assert f'alt="{varied.figure.words}"' in first
     slider.value = 2
     assert repr(varied).endswith("column 3") and view.value != first
     png = base64.b64decode(re.search(r"base64,([^\"]+)", view.value)[1])
-    assert Image.open(io.BytesIO(png)).text["Description"] == varied.picture.words
+    assert Image.open(io.BytesIO(png)).text["Description"] == varied.figure.words
 
 
 def test_controls_stand_over_a_picture_that_needs_no_widgets():
-    varied = explorer.vary(lambda name: show.overlay(heat(LEFT, words=name)), name=["a <b>", "c"])
+    varied = show.vary(lambda name: show.overlay(heat(LEFT, words=name)), name=["a <b>", "c"])
     data, metadata = varied._repr_mimebundle_()
-    assert data["text/plain"] == metadata["image/png"]["alt"] == varied.picture.words
-    assert base64.b64decode(data["image/png"]) == varied.picture.png()
+    assert data["text/plain"] == metadata["image/png"]["alt"] == varied.figure.words
+    assert base64.b64decode(data["image/png"]) == varied.figure.png()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert 'alt="a &lt;b&gt; ·' in varied.widget.children[1].value
 
@@ -291,12 +294,12 @@ def test_an_error_while_drawing_is_not_swallowed():
         return show.photo(photo())
 
     with pytest.raises(RuntimeError, match="no such <layer>"):
-        explorer.vary(draw, k=[2, 1])
-    slider, view = explorer.vary(draw, k=(0, 2, 1)).widget.children
+        show.vary(draw, k=[2, 1])
+    slider, view = show.vary(draw, k=(0, 2, 1)).widget.children
     with pytest.raises(RuntimeError, match="no such <layer>"):
         slider.value = 2
     assert view.value == "<pre>RuntimeError: no such &lt;layer&gt;</pre>"
     slider.value = 0
     assert "<img" in view.value
     with pytest.raises(ValueError, match=r"None makes no control for 'k': give \(lowest, highest, step\)"):
-        explorer.vary(lambda k: show.photo(photo()), k=None)
+        show.vary(lambda k: show.photo(photo()), k=None)

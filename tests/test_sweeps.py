@@ -5,15 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from lessons_lib.collage import scene
-from lessons_lib.heatmaps import Heatmap
-from lessons_lib.methods import gradcam
-from lessons_lib.targets import ClassScore
 from PIL import Image
 
-from lessons_lib import measure, metrics, models, sweeps
-from lessons_lib.metrics import Table
-from lessons_lib.photos import Photo
+from lessons_lib import metrics, models
+from lessons_lib.core.heatmap import Heatmap
+from lessons_lib.core.methods import gradcam
+from lessons_lib.core.records import Photo
+from lessons_lib.core.targets import ClassScore
+from lessons_lib.metrics import tables
+from lessons_lib.metrics.tables import Table
+from lessons_lib.photos.collage import scene
+from tools.recipes import measure
 
 MODELS = {"vit": models.vit, "swin": models.swin}
 LAYERS = {
@@ -25,12 +27,12 @@ LAYERS = {
 @pytest.fixture(scope="module", params=MODELS)
 def measured(request: pytest.FixtureRequest) -> tuple[str, dict[str, Table]]:
     name = request.param
-    return name, sweeps.sweep(MODELS[name](), LAYERS[name], (measure.ANY.scene(index) for index in range(12)))
+    return name, tables.sweep(MODELS[name](), LAYERS[name], (measure.ANY.scene(index) for index in range(12)))
 
 
 def test_the_stored_table_holds_on_a_few_of_its_scenes(measured: tuple[str, dict[str, Table]]) -> None:
     name, found = measured
-    kept = measure.stored(name)
+    kept = tables.stored(name)
     for layer, rows in found.items():
         for method, row in rows.items():
             if (name, layer, method) == ("swin", "features.5.1", "hirescam"):
@@ -46,9 +48,9 @@ def test_the_stored_table_holds_on_a_few_of_its_scenes(measured: tuple[str, dict
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_table_covers_every_layer_and_method_on_200_scenes(name: str) -> None:
-    kept = measure.stored(name)
-    assert list(kept) == {"vit": sweeps.VIT_LAYERS, "swin": sweeps.SWIN_LAYERS}[name]
-    assert {tuple(rows) for rows in kept.values()} == {tuple(method.__name__ for method in metrics.COMPARED)}
+    kept = tables.stored(name)
+    assert list(kept) == {"vit": measure.VIT_LAYERS, "swin": measure.SWIN_LAYERS}[name]
+    assert {tuple(rows) for rows in kept.values()} == {tuple(method.__name__ for method in tables.COMPARED)}
     assert len(measure.ANY) == 200
     kinds = sum(len({item.name for item in measure.ANY.scene(index).objects}) for index in range(200))
     assert {row["maps"] for rows in kept.values() for row in rows.values()} == {kinds}
@@ -56,21 +58,21 @@ def test_the_table_covers_every_layer_and_method_on_200_scenes(name: str) -> Non
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_default_layer_is_the_best_or_within_three_points_of_it(name: str) -> None:
-    best = {layer: max(row["peak"] for row in rows.values()) for layer, rows in measure.stored(name).items()}
+    best = {layer: max(row["peak"] for row in rows.values()) for layer, rows in tables.stored(name).items()}
     assert best[MODELS[name]().layer or ""] >= max(best.values()) - 0.03
     assert best[MODELS[name]().layer or ""] >= 0.85
 
 
 def test_a_layer_without_a_say_has_no_heat_in_the_table() -> None:
     """After the ViT's last block the patches' gradient is zero: no heat on anything, whatever the class."""
-    rows = measure.stored("vit")["encoder.layers.encoder_layer_5"]
+    rows = tables.stored("vit")["encoder.layers.encoder_layer_5"]
     for method in ("gradcam", "hirescam", "layercam"):
         assert rows[method]["own"] == rows[method]["other"] == rows[method]["class swapped"] == 0
 
 
 def test_a_sweep_asks_once_for_every_kind_and_once_for_the_next() -> None:
     one = scene(3, count=2, kinds=["cat", "rocket"])
-    found = sweeps.sweep(models.vit(), ["encoder.layers.encoder_layer_5.ln_1"], [one])
+    found = tables.sweep(models.vit(), ["encoder.layers.encoder_layer_5.ln_1"], [one])
     row = found["encoder.layers.encoder_layer_5.ln_1"]["gradcam"]
     assert row["maps"] == 2
     expected = []
@@ -89,7 +91,7 @@ def aim(kind: str) -> ClassScore:
 
 
 def heatmap(values: list[list[float]]) -> Heatmap:
-    return Heatmap(torch.tensor(values), Photo(Image.new("RGB", (60, 40))), (0, 0, 60, 40), "", "gradcam", "layer")
+    return Heatmap(torch.tensor(values), Photo(Image.new("RGB", (60, 40))), (0, 0, 60, 40), "", 1.0, "gradcam", "layer")
 
 
 def test_where_a_map_lies_by_hand() -> None:
@@ -115,10 +117,10 @@ def test_how_much_of_a_map_moves_by_hand() -> None:
 
 
 def test_means_are_taken_over_the_rows_that_have_the_figure() -> None:
-    assert metrics.averaged([{"own": 0.5}, {"own": 1.0, "moves": 0.2}]) == {"own": 0.75, "moves": 0.2, "maps": 2}
+    assert tables.averaged([{"own": 0.5}, {"own": 1.0, "moves": 0.2}]) == {"own": 0.75, "moves": 0.2, "maps": 2}
 
 
 def test_masks_are_joined_and_none_of_them_is_nowhere() -> None:
     left, right = np.array([[True, False]]), np.array([[False, True]])
-    assert metrics.union([left, right], left).tolist() == [[True, True]]
-    assert metrics.union([], left).tolist() == [[False, False]]
+    assert tables.union([left, right], left).tolist() == [[True, True]]
+    assert tables.union([], left).tolist() == [[False, False]]

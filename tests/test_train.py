@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from lessons_lib.collage import KINDS, Scenes
-from lessons_lib.records import Preprocess
 from torch import Tensor, nn
 
-from lessons_lib import fitting, train, weights
+from lessons_lib.core.preprocess import Preprocess
+from lessons_lib.models import weights
+from lessons_lib.photos.collage import KINDS, Scenes
+from tools.recipes import fitting, train
 
 
 @pytest.mark.parametrize("name", ["flat_cnn", "detector"])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lessons_lib import networks, weights
+from lessons_lib.models import networks, weights
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_file_that_is_not_listed_is_refused(folder: Path) -> None:
 
 
 def test_a_missing_file_says_how_to_get_it(folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no file tiny\.safetensors .*python -m lessons_lib\.train tiny"):
+    with pytest.raises(FileNotFoundError, match=r"no file tiny\.safetensors .*python -m tools\.recipes\.train tiny"):
         weights.load("tiny", Tiny())
 
 

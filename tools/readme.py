@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-from lessons_lib.picture import Picture
-
 import lessons_lib as ll
-from lessons_lib import collage
+from lessons_lib.photos import collage
+from lessons_lib.show.figure import Figure
 
 ROOT = Path(__file__).parent.parent
 PICTURE = Path("docs", "two_questions.png")
 BEGIN, END = "<!-- picture:begin -->", "<!-- picture:end -->"
 
 
-def picture() -> Picture:
+def picture() -> Figure:
     """Return two heatmaps of one scene: what speaks for a cat, and what for an espresso."""
     scene = collage.scene(5, kinds=["cat", "coffee cup"], count=2, area=(0.14, 0.24), size=448)
     model = ll.models.imagenet()

@@ -77,8 +77,8 @@ _TO_TENSOR = ("ToTensor", "PILToTensor", "ToImage", "ToPureTensor", "ToDtype", "
 def preprocess_of(transform: Callable[..., Any]) -> Preprocess:
     """Return the resize, crop and normalisation that a transform of torchvision's or timm's stands for.
 
-    Understood are torchvision's presets (`WEIGHTS.transforms()`), and a `Compose` of a resize, a centre crop, steps to a
-    tensor and `Normalize`, as timm's `create_transform` builds it: each pixel has one place on the photo there.
+    Understood are torchvision's presets (`WEIGHTS.transforms()`), and a `Compose` of a resize, a centre crop, steps to
+    a tensor and `Normalize`, as timm's `create_transform` builds it: each pixel has one place on the photo there.
 
     Args:
         transform: a preset, or a `Compose` from `torchvision.transforms` or its `v2`.

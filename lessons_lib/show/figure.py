@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from matplotlib import figure
+from matplotlib import figure as mpl
 
 _TOGETHER = re.compile(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)|(?<=row) (?=\d)|(?<=column) (?=\d)| (?=·)")
 """Spaces at which no line of a caption ends."""
@@ -19,7 +19,7 @@ class Figure:
     Jupyter draws the PNG; a terminal, a screen reader and a strict notebook test get the words.
 
     Args:
-        drawn: a matplotlib figure that belongs to no window.
+        figure: a matplotlib figure that belongs to no window.
         words: what it shows; they also stand under it.
 
     Example:
@@ -27,21 +27,21 @@ class Figure:
         >>> figure.save("where.png")
     """
 
-    def __init__(self, drawn: figure.Figure, words: str):
-        self.drawn = drawn
+    def __init__(self, figure: mpl.Figure, words: str):
+        self.figure = figure
         self.words = words
-        caption = _lines(words, int(drawn.get_figwidth() * 13))
-        drawn.set_figheight(drawn.get_figheight() + 0.17 * len(caption))
-        drawn.supxlabel("\n".join(caption), fontsize=9)
+        caption = _lines(words, int(figure.get_figwidth() * 13))
+        figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
+        figure.supxlabel("\n".join(caption), fontsize=9)
         # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
         for _ in range(2):
-            drawn.draw_without_rendering()
-        drawn.set_layout_engine("none")
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
     def png(self) -> bytes:
         """Return the figure as a PNG file's bytes, the same for the same figure."""
         file = io.BytesIO()
-        self.drawn.savefig(file, format="png", dpi=100, metadata={"Software": None, "Description": self.words})
+        self.figure.savefig(file, format="png", dpi=100, metadata={"Software": None, "Description": self.words})
         return file.getvalue()
 
     def save(self, path: str | Path) -> None:

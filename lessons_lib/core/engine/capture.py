@@ -54,11 +54,6 @@ def run_through(
     """
     found = [find(network, layer) for layer in layers]
     names = dict(found)
-    if any(parameter.is_inference() for parameter in network.parameters()):
-        raise RuntimeError(
-            f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient passes "
-            "through them: build the model outside `torch.inference_mode()`."
-        )
     kept: dict[nn.Module, list[Emission]] = {module: [] for module in names}
     linears: list[tuple[nn.Linear, Tensor]] = []
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 
 @contextmanager
@@ -54,7 +55,13 @@ def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
 
 @contextmanager
 def left_as_found(network: nn.Module) -> Iterator[None]:
-    """Put `network` into eval mode with frozen weights, and back as it was, after an error or Ctrl-C too."""
+    """Put `network` into eval mode with frozen weights, and back as it was, after an error or Ctrl-C too.
+
+    Raises:
+        RuntimeError: the weights were created under inference_mode, so that no gradient passes through them.
+        ValueError: some have no size yet, as those of Lazy modules before their first run.
+    """
+    _check(network)
     training = [module for module in network.modules() if module.training]
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
@@ -68,6 +75,20 @@ def left_as_found(network: nn.Module) -> Iterator[None]:
             module.training = True
         for parameter in learning:
             parameter.requires_grad_(True)
+
+
+def _check(network: nn.Module) -> None:
+    for parameter in network.parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise ValueError(
+                f"This {type(network).__name__} has parameters without a size yet (Lazy modules): run it once on a "
+                "batch, then explain it."
+            )
+        if parameter.is_inference():
+            raise RuntimeError(
+                f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient "
+                "passes through them: build the model outside `torch.inference_mode()`."
+            )
 
 
 @contextmanager
