@@ -20,6 +20,7 @@ from lessons_lib.methods import Method, gradcam
 from lessons_lib.models import Explainable, Region
 from lessons_lib.photos import Photo
 from lessons_lib.targets import Target
+from lessons_lib.ties import first_peak, largest_first
 
 if TYPE_CHECKING:
     from lessons_lib.picture import Picture
@@ -55,8 +56,8 @@ class Heatmap:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """The cell of the highest value: row and column, from 0."""
-        return divmod(int(self.values.argmax()), self.values.shape[1])
+        """The cell of the highest value: row and column, from 0; of cells that tie but for rounding, the first."""
+        return first_peak(self.values)
 
     def normalised(self) -> Tensor:
         """Return the positive part divided by its own peak, H×W in [0, 1]; all zero where nothing is positive.
@@ -102,7 +103,7 @@ class Heatmap:
             return f"{self.words} · no heat: nothing speaks for it at {self.layer}"
         row, column = self.peak
         parts = [self.words, f"peak at row {row + 1}, column {column + 1} of {rows} × {columns}"]
-        shares = sorted((self._share(name, masks) for name, masks in self.photo.named().items()), reverse=True)
+        shares = largest_first([self._share(name, masks) for name, masks in self.photo.named().items()])
         if shares:
             told = [f"{100 * share:.0f} % {where}" for share, where in shares]
             parts.append(", ".join([told[0].replace(" % ", " % of the heat ", 1), *told[1:]]))
