@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks bench lock
+.PHONY: help lab test test-fast proofs portability check notebooks bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -10,12 +10,18 @@ IP ?= 127.0.0.1
 PYTHON ?= python3.13 python3.12 python3.11 python3 python
 
 RUN := .venv/bin/python
+# A lock and the extras of pyproject.toml that it holds, besides what the library itself needs. Here, what the lessons and
+# `make test` need; what only something else needs gets a line, a lock and an environment of its own.
+LOCKS := requirements.lock:lessons,lab,test
+# Which configuration `make portability` runs: make portability ONLY=scalar. Without it, all of them.
+ONLY ?=
+
 INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
 
 help: ## show this list
 	@echo "What make can do here:"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F '|' '{ printf "%-18s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F '|' '{ printf "%-20s%s\n", $$1, $$2 }'
 
 lab: $(INSTALLED) ## open JupyterLab on the first lesson (PORT=8889 if 8888 is taken)
 	@$(RUN) -c 'import socket; socket.create_server(("$(IP)", $(PORT))).close()' 2>/dev/null || { \
@@ -31,6 +37,15 @@ lab: $(INSTALLED) ## open JupyterLab on the first lesson (PORT=8889 if 8888 is t
 test: $(INSTALLED) ## run the unit tests, then every notebook against its stored outputs
 	@$(RUN) -m pytest -n 2 --dist loadfile
 
+test-fast: $(INSTALLED) ## run what a change in the library is most likely to break, in under a minute
+	@$(RUN) -m pytest tests -n 2 --dist loadfile -m "not proof and not slow"
+
+proofs: $(INSTALLED) ## run what is heavy: training again, scores and measured tables again, networks at full size
+	@$(RUN) -m pytest tests -n 2 --dist loadfile -m proof
+
+portability: $(INSTALLED) ## run the suite on other kernels, threads, torch releases (ONLY=scalar for one; 11 GB of disk)
+	@$(RUN) tools/portability.py $(ONLY)
+
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
@@ -42,13 +57,17 @@ notebooks: $(INSTALLED) ## run every notebook from a clean kernel and store its 
 bench: $(INSTALLED) ## time Grad-CAM beside the peers and write the table into README.md (some minutes)
 	@$(RUN) -m benchmarks.gradcam
 
-lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml, keeping the versions that still fit
+lock: $(INSTALLED) ## write the locks anew from pyproject.toml, keeping the versions that still fit
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
-	$(RUN) -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet uv && cp requirements.lock "$$tools/lock" && \
-	"$$tools/bin/uv" pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 \
-	    --no-header --no-annotate --output-file "$$tools/lock" && \
-	{ echo "# Made by 'make lock' (uv pip compile, all extras, every platform, Python 3.11 and newer); do not edit."; \
-	  cat "$$tools/lock"; } > requirements.lock
+	$(RUN) -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet uv && \
+	for each in $(LOCKS); do \
+	    lock=$${each%%:*}; extras=$${each#*:}; \
+	    rm -f "$$tools/lock"; if [ -e "$$lock" ]; then cp "$$lock" "$$tools/lock"; fi; \
+	    "$$tools/bin/uv" pip compile --quiet pyproject.toml --extra $$(echo "$$extras" | sed 's/,/ --extra /g') \
+	        --universal --python-version 3.11 --no-header --no-annotate --output-file "$$tools/lock" || exit 1; \
+	    { echo "# Made by 'make lock' (uv pip compile, extras $$extras, every platform, Python 3.11 and newer); do not edit."; \
+	      cat "$$tools/lock"; } > "$$lock"; \
+	done
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@if [ ! -e $(INSTALLED) ]; then \

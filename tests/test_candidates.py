@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from heavy import but_proofs
 from pytorch_grad_cam import GradCAM as PytorchGradCam
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
@@ -58,6 +59,12 @@ CASES = [
     Case("timm convnext_tiny", {}, (96, 128), "stages", None),
 ]
 
+LARGE = [
+    case
+    for case in CASES
+    if case.make.endswith((" vit_b_16", " maxvit_t", "_window7_224", "_window8_256", " convnext_tiny", " swin_v2_t"))
+]
+
 
 def built(case: Case) -> nn.Module:
     torch.manual_seed(5)
@@ -72,7 +79,7 @@ def built(case: Case) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.make for case in CASES])
+@pytest.mark.parametrize("case", but_proofs(CASES, *LARGE), ids=[case.make for case in CASES])
 def test_a_network_that_was_never_heard_of_is_explained_and_equals_pytorch_grad_cam(case: Case) -> None:
     network, batch = built(case), torch.randn(2, 3, *case.size, generator=torch.Generator().manual_seed(6))
     with torch.no_grad():
@@ -181,8 +188,8 @@ def test_every_picture_of_a_batch_gets_its_own_map(vit: Explainable) -> None:
 @pytest.mark.parametrize(
     ("name", "before", "answer"),
     [
-        ("deeplabv3_resnet50", "classifier.3", "classifier"),
-        ("fcn_resnet50", "classifier.2", "classifier"),
+        pytest.param("deeplabv3_resnet50", "classifier.3", "classifier", marks=pytest.mark.proof),
+        pytest.param("fcn_resnet50", "classifier.2", "classifier", marks=pytest.mark.proof),
         ("lraspp_mobilenet_v3_large", "classifier.cbr", "classifier.high_classifier"),
     ],
 )
@@ -204,7 +211,11 @@ def test_what_a_segmentation_answers_is_not_what_speaks_for_it(name: str, before
 
 @pytest.mark.parametrize(
     "name",
-    ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"],
+    but_proofs(
+        ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn", "ssdlite320_mobilenet_v3_large"],
+        "retinanet_resnet50_fpn_v2",
+        "fcos_resnet50_fpn",
+    ),
 )
 def test_a_detectors_box_is_explained_in_its_backbone_at_the_level_that_it_is_read_from(name: str) -> None:
     torch.manual_seed(0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from heavy import but_proofs
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import detection
@@ -34,6 +35,8 @@ FULL_SIZE: dict[str, dict[str, Any]] = {
     "ssdlite320_mobilenet_v3_large": {},
 }
 
+SOME = but_proofs(FULL_SIZE, "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn")
+
 
 @cache
 def full_size(name: str) -> Explainable:
@@ -58,7 +61,7 @@ def copies() -> ll.photos.Photo:
 
 
 @pytest.mark.filterwarnings("ignore:The map for .* width")  # at random weights a width may be cut off by the picture
-@pytest.mark.parametrize("name", FULL_SIZE)
+@pytest.mark.parametrize("name", SOME)
 def test_the_score_of_a_box_carries_a_gradient_to_the_layer(name: str) -> None:
     model = full_size(name)
     heat, edge = ll.explain(model, PHOTO, [ll.BoxScore(0), ll.BoxEdge(0, edge="width")], method=ll.hirescam)
@@ -78,7 +81,7 @@ def changed_by(seen: Captured) -> Tensor:
     return (seen.activations - black.activations).abs().sum(dim=1)
 
 
-@pytest.mark.parametrize("name", FULL_SIZE)
+@pytest.mark.parametrize("name", SOME)
 @pytest.mark.parametrize(("x", "y"), [(15, 80), (115, 20), (110, 80)])
 def test_the_maps_lie_where_the_photo_made_them(name: str, x: int, y: int) -> None:
     pixels = np.zeros((96, 130, 3), np.uint8)
@@ -119,7 +122,7 @@ def test_no_heat_lies_outside_what_the_box_head_pools() -> None:
     assert heat.on_photo().max() > 0
 
 
-@pytest.mark.parametrize("name", FULL_SIZE)
+@pytest.mark.parametrize("name", SOME)
 def test_with_every_score_the_list_only_grows_at_its_end(name: str) -> None:
     network = full_size(name).network
     batch = AS_IS(PHOTO.image)[None]
@@ -141,6 +144,7 @@ def test_with_every_score_the_list_only_grows_at_its_end(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The map for .* is blank")  # at random weights a softmax over two is 0 or 1
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn"])
 def test_masks_and_keypoints_are_not_made_for_boxes_that_nobody_asked_to_see(name: str) -> None:
     torch.manual_seed(0)
@@ -388,6 +392,7 @@ def table() -> dict[str, tables.Table]:
     return {"three objects": tables.box_maps(detector(), three), "two copies": tables.box_maps(detector(), two)}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("scenes", ["three objects", "two copies"])
 def test_the_measured_table_holds_on_a_few_of_its_scenes(scenes: str, table: dict[str, tables.Table]) -> None:
     kept = tables.stored("boxes")[scenes]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,32 @@ def lock_versions(lock: str, python: str) -> dict[str, str]:
     return versions
 
 
+def locks() -> dict[str, list[str]]:
+    """Return the extras that each lock holds, as the Makefile says."""
+    (line,) = re.findall(r"^LOCKS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return {lock: extras.split(",") for lock, extras in (each.split(":") for each in line.split())}
+
+
+def asked_for(project: dict[str, Any], extras: Sequence[str]) -> dict[str, Requirement]:
+    """Return what the library and these extras of it need directly, by name."""
+    groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    return {Requirement(line).name: Requirement(line) for group in groups for line in group}
+
+
+def unmet(asked: dict[str, Requirement], versions: dict[str, str], lock: str) -> list[str]:
+    """Return one sentence for each requirement that a lock does not meet."""
+    found = []
+    for name, requirement in asked.items():
+        if name not in versions:
+            found.append(f"{name} is not in {lock}: make lock")
+        elif versions[name] not in requirement.specifier:
+            found.append(f"{lock} has {name} {versions[name]}, pyproject.toml asks for {requirement.specifier}")
+    return found
+
+
 def disagreements(project: dict[str, Any], lock: str, environment: dict[str, Any]) -> list[str]:
     """Return one sentence for each thing that pyproject.toml, requirements.lock and environment.yml do not agree on."""
-    extras = project["optional-dependencies"].values()
-    direct = {
-        Requirement(line).name: Requirement(line) for group in (project["dependencies"], *extras) for line in group
-    }
+    direct = asked_for(project, locks()["requirements.lock"])
 
     conda = dict(line.split("=") for line in environment["dependencies"] if isinstance(line, str) and "=" in line)
     (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
@@ -57,13 +78,8 @@ def disagreements(project: dict[str, Any], lock: str, environment: dict[str, Any
         found.append(f"environment.yml has Python {python}, pyproject.toml asks for {project['requires-python']}")
     if "-e ." not in pip:
         found.append("environment.yml does not install the project itself")
-    for name, requirement in direct.items():
-        if name not in versions:
-            found.append(f"{name} is not in requirements.lock: make lock")
-        elif versions[name] not in requirement.specifier:
-            found.append(
-                f"requirements.lock has {name} {versions[name]}, pyproject.toml asks for {requirement.specifier}"
-            )
+    found += unmet(direct, versions, "requirements.lock")
+    for name in direct:
         offered = [given[key] for given, key in ((conda, CONDA_NAMES.get(name, name)), (pypi, name)) if key in given]
         if offered != [versions.get(name)]:
             found.append(f"environment.yml has {name} {offered}, requirements.lock {versions.get(name)}")
@@ -78,10 +94,27 @@ def test_pyproject_lock_and_environment_agree() -> None:
     assert disagreements(project, (ROOT / "requirements.lock").read_text(), environment) == []
 
 
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_every_lock_meets_the_ranges_and_every_extra_is_locked(python: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for lock, extras in locks().items():
+        text = (ROOT / lock).read_text(encoding="utf-8")
+        assert unmet(asked_for(project, extras), lock_versions(text, python), lock) == []
+        assert f"extras {','.join(extras)}," in text.splitlines()[0], "make lock"
+    assert {extra for extras in locks().values() for extra in extras} == set(project["optional-dependencies"])
+
+
+def test_the_library_forces_no_release_on_anyone_and_lessons_are_an_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [Requirement(line) for line in project["dependencies"]]
+    assert all(str(one.specifier).startswith(">=") and len(one.specifier) == 1 for one in needed)
+    assert not {one.name for one in needed} & set(asked_for({**project, "dependencies": []}, ["lessons"]))
+
+
 PROJECT = {
     "requires-python": ">=3.11",
-    "dependencies": ["torch==2.14.1", "tqdm"],
-    "optional-dependencies": {"test": ["numpy", "torchcam"]},
+    "dependencies": ["torch>=2.6", "tqdm"],
+    "optional-dependencies": {"lessons": ["numpy"], "lab": [], "test": ["torchcam"], "elsewhere": ["quantus"]},
 }
 LOCK = """\
 numpy==2.4.6 ; python_full_version < '3.12'
@@ -119,7 +152,7 @@ PIP = ["torchcam==0.5.0", "-e ."]
             PIP,
             ["tqdm is not in requirements.lock", "requirements.lock None"],
         ),
-        ({"dependencies": ["torch==2.13.0", "tqdm"]}, LOCK, ENVIRONMENT, PIP, ["asks for ==2.13.0"]),
+        ({"dependencies": ["torch<=2.13.0", "tqdm"]}, LOCK, ENVIRONMENT, PIP, ["asks for <=2.13.0"]),
         ({"requires-python": ">=3.12"}, LOCK, ENVIRONMENT, PIP, ["has Python 3.11, pyproject.toml asks for >=3.12"]),
     ],
 )
@@ -139,17 +172,18 @@ def targets() -> set[str]:
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_a_page_names_only_what_exists(page: str) -> None:
     text = (ROOT / page).read_text()
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)(?=`| +#| [A-Z]+=)", text, re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)(?=`| +#| [A-Z]+=)", text, re.MULTILINE))
     assert named, "the page names no make target"
     assert named <= targets()
     linked = re.findall(r"\]\((?!https?:)([^)#]+)|(?:src|href)=\"(?!https?:)([^\"#]+)", text)
     assert [path for pair in linked for path in pair if path and not (ROOT / path).exists()] == []
 
 
-def test_every_target_explains_itself_and_continuous_integration_runs_two() -> None:
+def test_every_target_explains_itself_and_continuous_integration_runs_three() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert set(re.findall(r"^  make (\w+) +\w", shown, re.MULTILINE)) == targets()
-    assert re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == ["check", "test"]
+    assert set(re.findall(r"^  make ([\w-]+) +\w", shown, re.MULTILINE)) == targets()
+    made = re.findall(r"^make ([\w-]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert made == ["check", "test", "proofs"]
 
 
 def test_the_course_table_links_every_lesson_that_exists_and_no_other() -> None:

@@ -5,6 +5,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from heavy import but_proofs
 from PIL import Image
 from torch import Tensor, nn
 
@@ -136,9 +137,9 @@ def test_the_stages_are_those_of_timms_own_feature_extractor() -> None:
     ("name", "first", "last", "count"),
     [
         ("resnet50", "tench", "toilet tissue", 1000),
-        ("fasterrcnn", "__background__", "toothbrush", 91),
+        pytest.param("fasterrcnn", "__background__", "toothbrush", 91, marks=pytest.mark.proof),
         ("deeplabv3", "__background__", "tvmonitor", 21),
-        ("vit_b_16", "tench", "toilet tissue", 1000),
+        pytest.param("vit_b_16", "tench", "toilet tissue", 1000, marks=pytest.mark.proof),
         ("swin_t", "tench", "toilet tissue", 1000),
     ],
 )
@@ -151,7 +152,10 @@ def test_full_size_has_torchvisions_categories_a_layer_and_its_preset(
     assert not any(module.training for module in model.network.modules())
 
 
-@pytest.mark.parametrize(("name", "grid"), [("resnet50", (7, 7)), ("vit_b_16", (14, 14)), ("swin_t", (7, 7))])
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [("resnet50", (7, 7)), pytest.param("vit_b_16", (14, 14), marks=pytest.mark.proof), ("swin_t", (7, 7))],
+)
 def test_full_size_explains_a_photo(name: str, grid: tuple[int, int]) -> None:
     torch.manual_seed(0)
     model = models.full_size(name, weights=None)
@@ -172,7 +176,7 @@ def test_full_size_preprocessing_is_torchvisions() -> None:
     assert torch.allclose(ours, theirs, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", FULL_SIZE)
+@pytest.mark.parametrize("name", but_proofs(FULL_SIZE, "resnet50", "fasterrcnn", "deeplabv3", "vit_b_16"))
 def test_full_size_loads_what_was_downloaded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(1)
     published = models.full_size(name, weights=None).network.state_dict()

@@ -1,7 +1,9 @@
 """Every stored notebook is clean, and the checks that say so can fail."""
 
 import json
+import os
 import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -12,7 +14,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from execute import execute
+from execute import clean_environment, execute
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -307,20 +309,47 @@ def test_a_failing_cell_leaves_the_notebook_alone(course: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_nbval_compares_the_words_of_a_picture_and_not_its_pixels(tmp_path: Path) -> None:
-    same = store(toy("# One", PICTURE, last="x"), tmp_path / "same.ipynb")
-    execute(same)
-    stored = same.read_text()
-    (tmp_path / "pixels.ipynb").write_text(stored.replace('"iVBORw0KGgo="', '"iVBORw0KGgp="'))
-    (tmp_path / "words.ipynb").write_text(stored.replace('"cat 0.38"\n', '"cat 0.39"\n'))
-    assert len({path.read_text() for path in tmp_path.glob("*.ipynb")}) == 3
+# What a cell shows and what was stored, for nbval to pass or to fail.
+COMPARED = {
+    "display('tiger cat 0.38')": ("tiger cat 0.38", "tiger cat 0.39", "passed"),
+    "display('espresso 0.38')": ("espresso 0.38", "espresso 0.40", "failed"),
+    "print('63 % on the cat')": ("63 % on the cat", "62 % on the cat", "passed"),
+    "print('63 % on the cup')": ("63 % on the cup", "61 % on the cup", "failed"),
+    "print('row 3, column 2')": ("row 3, column 2", "row 4, column 2", "failed"),
+    "print('the same: yes')": ("the same: yes", "the same: no", "failed"),
+    PICTURE: ('"cat 0.38"', '"cat 0.37"', "passed"),
+    PICTURE.replace("cat", "cup"): ('"cup 0.38"', '"cup 0.36"', "failed"),
+    PICTURE.replace("cat", "box"): ('"iVBORw0KGgo="', '"iVBORw0KGgp="', "passed"),
+    PROGRESS: ("step", "step", "passed"),
+}
 
-    settings = NOTEBOOKS.parent / "pyproject.toml"
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-c", settings, "--rootdir", tmp_path]
-    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, cwd=tmp_path)
-    results = dict(reversed(line.split()[:2]) for line in done.stdout.splitlines() if re.match(r"PASSED|FAILED", line))
-    assert {Path(name.split("::")[0]).stem: result for name, result in results.items()} == {
-        "same": "PASSED",
-        "pixels": "PASSED",
-        "words": "FAILED",
-    }
+
+def test_a_notebook_alone_and_from_another_folder_is_compared_but_for_rounding(tmp_path: Path) -> None:
+    root, project = NOTEBOOKS.parent, tmp_path / "project"
+    shutil.copytree(root / "tools", project / "tools")
+    for settings in ("pyproject.toml", "conftest.py"):
+        shutil.copy(root / settings, project)
+    path = store(toy("# One", *COMPARED, last="x"), project / "one.ipynb")
+    execute(path)
+    notebook = json.loads(path.read_text())
+    for cell, (shown, stored, _) in zip(notebook["cells"][1:], COMPARED.values(), strict=False):
+        before = json.dumps(cell["outputs"])
+        assert shown in before
+        cell["outputs"] = json.loads(before.replace(shown, stored))
+    path.write_text(json.dumps(notebook))
+
+    plain = {key: value for key, value in os.environ.items() if key not in clean_environment(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "--color=no", path]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=plain)
+    results = re.findall(r"^(PASSED|FAILED) \S*one.ipynb::Cell (\d+)", done.stdout, re.MULTILINE)
+    found = {int(cell): result.lower() for result, cell in results}
+    assert found == {cell: wanted for cell, (_, _, wanted) in enumerate(COMPARED.values())}, done.stdout
+    assert "beyond rounding, line 1: '61' became '63'" in done.stdout
+
+
+def test_kernels_take_one_thread_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for asked in (None, "4"):
+        monkeypatch.delenv("LESSONS_THREADS", raising=False)
+        if asked:
+            monkeypatch.setenv("LESSONS_THREADS", asked)
+        assert clean_environment(tmp_path)["OMP_NUM_THREADS"] == (asked or "1")

@@ -57,6 +57,7 @@ def most(promise: cards.Promise, figure: Figure) -> float:
     return figure.value + 2 * math.hypot(promise.error, figure.error)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", scores.SCORED)
 def test_every_card_is_kept_by_its_model_and_a_better_one_would_not_be(
     name: str, fresh: list[Scene], tmp_path: Any, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from heavy import but_proofs
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import segmentation
@@ -32,7 +33,7 @@ def full_size(name: str) -> Explainable:
     return Explainable(network.eval(), "backbone", AS_IS, layout=layouts.pyramid)
 
 
-@pytest.mark.parametrize("name", FULL_SIZE)
+@pytest.mark.parametrize("name", but_proofs(FULL_SIZE, "deeplabv3_resnet50", "fcn_resnet50"))
 def test_a_pixel_and_a_region_reach_the_layer_of_torchvisions_own_networks(name: str) -> None:
     model = full_size(name)
     with torch.no_grad():
@@ -55,7 +56,7 @@ def changed_by(seen: Captured) -> Tensor:
     return (seen.activations - black.activations).abs().sum(dim=1)
 
 
-@pytest.mark.parametrize("name", FULL_SIZE)
+@pytest.mark.parametrize("name", but_proofs(FULL_SIZE, "deeplabv3_resnet50", "fcn_resnet50"))
 def test_the_maps_lie_where_the_photo_made_them(name: str) -> None:
     pixels = np.zeros((96, 130, 3), np.uint8)
     pixels[17:24, 107:114] = 255
@@ -169,6 +170,7 @@ def table() -> tables.Table:
     return tables.region_maps(ll.models.segmenter(), [measure.ANY.scene(index) for index in range(10)])
 
 
+@pytest.mark.proof
 def test_the_measured_table_holds_on_a_few_of_its_scenes(table: tables.Table) -> None:
     kept = tables.stored("regions")["one to three objects"]
     for method, row in table.items():

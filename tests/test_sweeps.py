@@ -30,6 +30,7 @@ def measured(request: pytest.FixtureRequest) -> tuple[str, dict[str, Table]]:
     return name, tables.sweep(MODELS[name](), LAYERS[name], (measure.ANY.scene(index) for index in range(12)))
 
 
+@pytest.mark.proof
 def test_the_stored_table_holds_on_a_few_of_its_scenes(measured: tuple[str, dict[str, Table]]) -> None:
     name, found = measured
     kept = tables.stored(name)

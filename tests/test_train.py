@@ -13,8 +13,10 @@ from lessons_lib.photos.collage import KINDS, Scenes
 from tools.recipes import fitting, train
 
 
-@pytest.mark.parametrize("name", ["flat_cnn", "detector"])
-def test_two_runs_of_a_recipe_give_the_same_weights(name: str) -> None:
+@pytest.mark.parametrize("name", ["flat_cnn", pytest.param("detector", marks=pytest.mark.proof)])
+def test_two_runs_of_a_recipe_give_the_same_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Eight scenes for what would be 128, drawn in this process.
+    monkeypatch.setattr(train, "rendered", lambda length, seed, workers: fitting.rendered(8, seed))
     one, same, other = (weights.trained(train.make(name, seed=seed, steps=2)) for seed in (1, 1, 2))
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
@@ -54,7 +56,8 @@ def test_rendered_pictures_are_what_a_record_makes_of_the_scene_and_labels_are_i
     transform = Preprocess(112, 112, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     for index in range(6):
         scene = Scenes(6, seed=5).scene(index)
-        assert torch.equal(pictures[index], (transform(scene.image) * 255).round().byte())
+        apart = pictures[index].float() - transform(scene.image) * 255  # tensors and Pillow's pictures round apart
+        assert apart.abs().max() <= 1.01 and apart.abs().mean() < 1e-3
         assert torch.equal(label_maps[index], torch.as_tensor(scene.label_map)[::2, ::2])
         named = {KINDS[kind] for kind in present[index].nonzero().flatten()}
         assert named == {item.name for item in scene.objects}

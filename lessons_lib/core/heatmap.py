@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from lessons_lib import show
 from lessons_lib.core.preprocess import Region
 from lessons_lib.core.records import Photo
+from lessons_lib.show.ties import first_peak, largest_first
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,8 +46,8 @@ class Heatmap:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """The cell of the highest value: row and column, from 0."""
-        return divmod(int(self.values.argmax()), self.values.shape[1])
+        """The cell of the highest value: row and column, from 0; of cells that tie but for rounding, the first."""
+        return first_peak(self.values)
 
     def normalised(self) -> Tensor:
         """Return the positive part divided by its own peak, H×W in [0, 1]; all zero where nothing is positive.
@@ -92,7 +93,7 @@ class Heatmap:
             return f"{self.words} · no heat: nothing speaks for it at {self.layer}"
         row, column = self.peak
         parts = [self.words, f"peak at row {row + 1}, column {column + 1} of {rows} × {columns}"]
-        shares = sorted((self._share(name, masks) for name, masks in self.photo.named().items()), reverse=True)
+        shares = largest_first([self._share(name, masks) for name, masks in self.photo.named().items()])
         if shares:
             told = [f"{100 * share:.0f} % {where}" for share, where in shares]
             parts.append(", ".join([told[0].replace(" % ", " % of the heat ", 1), *told[1:]]))

@@ -1,6 +1,7 @@
-"""Where the files that ship with the course lie: object outlines, trained weights, measured tables."""
+"""Where the course's files lie, and what is said when a package that only the lessons need is missing."""
 
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -14,3 +15,20 @@ def data(*parts: str) -> Path:
     package = Path(str(files("lessons_lib")))
     inside = package / "data"
     return (inside if inside.is_dir() else package.parent / "data").joinpath(*parts)
+
+
+def needs(what: str, *modules: str) -> None:
+    """Say how to get the packages that only the lessons need, if `what` can't do without and they are not installed.
+
+    Raises:
+        ModuleNotFoundError: at least one of `modules` is not installed.
+
+    Example:
+        >>> needs("photos.cat()", "skimage")
+    """
+    if missing := [module for module in modules if find_spec(module) is None]:
+        raise ModuleNotFoundError(
+            f"{what} needs {' and '.join(missing)}, which only the lessons use: "
+            'install all that they use with pip install "lessons-lib[lessons]"',
+            name=missing[0],
+        )

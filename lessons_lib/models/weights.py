@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.core.resources import data
+from lessons_lib.core.resources import data, needs
 from lessons_lib.models.networks import Stages
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -25,6 +25,7 @@ def load(name: str, network: Network) -> Network:
     Example:
         >>> load("vit", networks.vit(classes=5))
     """
+    needs(f"models.{name}()", "safetensors")
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 

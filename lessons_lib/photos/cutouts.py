@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from lessons_lib.core.resources import needs
 from lessons_lib.photos import shipped
 
 BACKGROUNDS = ("brick", "grass", "gravel")
@@ -88,6 +89,7 @@ def _bytes(values: np.ndarray) -> np.ndarray:
 
 @cache
 def _texture(name: str) -> Image.Image:
+    needs("collage.scene()", "scipy", "skimage")
     from skimage import data as samples
 
     grey = np.asarray({"brick": samples.brick, "grass": samples.grass, "gravel": samples.gravel}[name](), float)
@@ -111,6 +113,7 @@ def _levels(kind: str) -> tuple[list[tuple[float, Image.Image]], float]:
 
 def _cut(kind: str) -> Image.Image:
     """Return a kind as RGBA, trimmed, without the colours of the background it was photographed before."""
+    needs("collage.scene()", "scipy", "skimage")
     from scipy.ndimage import distance_transform_edt, minimum_filter
 
     name = {"coffee cup": "coffee"}.get(kind, kind)

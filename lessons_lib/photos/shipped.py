@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lessons_lib.core.records import Outlined, Photo
-from lessons_lib.core.resources import data
+from lessons_lib.core.resources import data, needs
 
 _FINE = 4  # an outline is drawn this many times larger, so that its edge can be counted in parts of a pixel
 
@@ -59,6 +59,7 @@ def _shipped(name: str) -> Photo:
 @cache
 def _cut_out(name: str) -> tuple[Image.Image, np.ndarray, str]:
     """Return the photograph, its object's coverage (read-only) and the object's name."""
+    needs(f"photos.{name}()", "skimage")
     from skimage import data as samples
 
     read = {

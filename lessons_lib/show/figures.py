@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lessons_lib.show.figure import Figure
 from lessons_lib.show.protocols import Framed, Mapped, Pictured
+from lessons_lib.show.ties import TIE, first_peak
 
 COLOURS = "inferno"
 
@@ -78,7 +79,7 @@ def row(
         ax.set_title(title, fontsize=10)
         words = heat.describe()
         words = words if words.startswith(title) else f"{title}: {words}"
-        if shared and 0 < top < highest:
+        if shared and 0 < top < (1 - TIE) * highest:
             words += f" · its peak is {100 * top / highest:.0f} % of the highest"
         said.append(words)
     _bar(figure, axes, Normalize(0, highest if shared else 1), COLOURS, "heat" if shared else "heat ÷ its peak")
@@ -129,8 +130,8 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
     for ax in axes[count:]:
         ax.remove()
     _bar(figure, axes[:count], Normalize(low, high), "viridis", "activation")
-    strongest = int(activations.amax(dim=(1, 2)).argmax())
-    r, c = divmod(int(activations[strongest].argmax()), cells)
+    _, strongest = first_peak(activations.amax(dim=(1, 2))[None])
+    r, c = first_peak(activations[strongest])
     return Figure(
         figure,
         f"{count} maps of {rows} × {cells} from {low:.1f} to {high:.1f} · strongest: {titles[strongest]}, "
@@ -151,7 +152,7 @@ def _for_and_against(values: Tensor) -> str:
     for sign, word in ((1, "for it"), (-1, "against it")):
         side = (sign * values).relu()
         share = 100 * float(side.sum() / values.abs().sum()) if values.any() else 0
-        row, column = divmod(int(side.argmax()), values.shape[1])
+        row, column = first_peak(side)
         where = f", most at row {row + 1}, column {column + 1}" if share else ""
         parts.append(f"{share:.0f} % of the total speaks {word}{where}")
     return " · ".join([*parts, f"values from {float(values.min()):.2g} to {float(values.max()):.2g}"])

@@ -17,7 +17,12 @@ class Varied:
     """
 
     def __init__(self, draw: Callable[..., Figure], controls: dict[str, Any]):
-        from ipywidgets import HTML, VBox, interactive
+        try:
+            from ipywidgets import HTML, VBox, interactive
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "show.vary() needs ipywidgets, which only the lessons use: pip install ipywidgets", name=error.name
+            ) from None
 
         self._draw = draw
         self._controls = {name: interactive.widget_from_abbrev(control) for name, control in controls.items()}

@@ -1,9 +1,14 @@
-"""Every test, and every notebook's kernel, runs on the CPU, offline, and untouched by settings in a person's home."""
+"""Every test, and every notebook's kernel, runs on the CPU, offline, and untouched by settings in a person's home.
+
+It stands here, not under tests/, so that one notebook alone, and from any folder, runs under the same conditions.
+"""
 
 import os
 
 import pytest
 from execute import clean_environment
+
+pytest_plugins = ["nbval_rounding"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
