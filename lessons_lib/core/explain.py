@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, overload
 
@@ -159,17 +160,15 @@ def _listed(layer: Any) -> list[Layer]:
 
 
 def _check(method: Any) -> None:
+    """Refuse what is no method, and name the function where its name was given."""
     if callable(method):
         return
-    if isinstance(method, str):
-        known = [name for name in methods.__all__ if name != "Method"]
-        raise TypeError(f"A method is a function, not its name {method!r}: give `method=ll.{_meant(method, known)}`.")
-    raise TypeError(f"A method is a function such as `ll.gradcam`, not {method!r}.")
-
-
-def _meant(name: str, known: list[str]) -> str:
-    plain = name.lower().replace("-", "").replace("_", "").replace(" ", "").replace("++", "plusplus")
-    return next((one for one in known if one.replace("_", "") == plain), "gradcam")
+    if not isinstance(method, str):
+        raise TypeError(f"A method is a function such as `ll.gradcam`, not {method!r}.")
+    plain = method.lower().replace("++", "_plus_plus").replace("-", "").replace(" ", "")
+    known = [name for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__]
+    meant = plain if plain in known else next(iter(get_close_matches(plain, known)), "gradcam")
+    raise TypeError(f"A method is a function, not its name {method!r}: give `method=ll.{meant}`, without quotes.")
 
 
 def _name(method: Method) -> str:

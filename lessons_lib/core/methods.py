@@ -16,20 +16,6 @@ from lessons_lib.core.engine.captured import Captured
 Method = Callable[[Captured], Tensor]
 """From what was seen at a layer to one map of H×W for each picture."""
 
-__all__ = [
-    "Method",
-    "ablationcam",
-    "cam",
-    "eigencam",
-    "gradcam",
-    "gradcam_plus_plus",
-    "hirescam",
-    "layercam",
-    "plus_plus_alpha",
-    "scorecam",
-    "xgradcam",
-]
-
 
 def cam(seen: Captured) -> Tensor:
     """Class activation map: the feature maps, weighted by the last linear layer's weights for the class.
@@ -188,7 +174,7 @@ def eigencam(seen: Captured) -> Tensor:
     "Eigen-CAM", arXiv 2008.00299.
 
     The paper leaves the sign of V_1 open. Here the cell of the largest magnitude is positive. O is not centred, as in
-    the paper: after a ReLU, then, no cell of the map is negative. The gradient is never asked for.
+    the paper: after a ReLU no cell of the map is negative. The gradient is never asked for.
 
     Returns:
         N×H×W in units of the activations.
@@ -221,7 +207,7 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=ablationcam)
-        >>> explain(my_model, batch, layer="layer4", method=functools.partial(ablationcam, chunk=8))
+        >>> explain(my_model, batch, layer="layer4", method=partial(ablationcam, chunk=8))
     """
     A = seen.activations
 
@@ -254,7 +240,6 @@ def scorecam(seen: Captured, chunk: int = 16) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=scorecam)
-        >>> explain(my_model, batch, layer="layer4", method=functools.partial(scorecam, chunk=8))
     """
     A = seen.activations
     X = seen.inputs

@@ -137,8 +137,10 @@ class Captured:
         """
         leaves = tensors(self.emission.emitted)
         self._check_tracked()
-        found = self._reached({id(one): g for one in leaves if (g := self._asked.gradients.get(id(one))) is not None})
-        return self.layout(like(self.emission.emitted, [found.get(id(one), torch.zeros_like(one)) for one in leaves]))
+        everywhere = self._asked.gradients
+        self._reached([leaf for leaf in leaves if id(leaf) in everywhere])
+        found = [everywhere[id(leaf)] if id(leaf) in everywhere else torch.zeros_like(leaf) for leaf in leaves]
+        return self.layout(like(self.emission.emitted, found))
 
     @cached_property
     def class_weights(self) -> Tensor:
@@ -165,7 +167,7 @@ class Captured:
                 "one linear layer to the logits, and this one does not: take `gradcam`, which needs no special ending."
             )
         self._check_tracked()
-        share = self._reached(self._asked.gradients_to([logits]))[id(logits)]
+        (share,) = self._reached(list(self._asked.gradients_to([logits]).values()))
         if not _agree((share * logits).sum(dim=1), self.scores):
             raise ValueError(
                 "CAM explains a logit, or a weighted sum of logits, and this target is neither: take `method=gradcam`."
@@ -185,7 +187,7 @@ class Captured:
                 "there is no gradient: remove the `torch.no_grad()` inside the model's forward."
             )
 
-    def _reached(self, found: dict[int, Tensor]) -> dict[int, Tensor]:
+    def _reached(self, found: list[Tensor]) -> list[Tensor]:
         if not found:
             raise RuntimeError(
                 f"The score does not depend on layer {self.layer!r}: the layer lies on another branch, or the graph is "

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
@@ -53,17 +55,46 @@ def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
                 vars(module)["forward"] = own[module]
 
 
+class _Hold:
+    """Who holds a network: one thread at a time, as often as it likes."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.depth = 0
+
+
+_holds: WeakKeyDictionary[nn.Module, _Hold] = WeakKeyDictionary()
+
+
 @contextmanager
 def left_as_found(network: nn.Module) -> Iterator[None]:
     """Put `network` into eval mode with frozen weights, and back as it was, after an error or Ctrl-C too.
+
+    Meanwhile it belongs to this thread: another one that asks for it waits. Inside one another such states are one.
 
     Raises:
         RuntimeError: the weights were created under inference_mode, so that no gradient passes through them.
         ValueError: some have no size yet, as those of Lazy modules before their first run.
     """
-    _check(network)
-    training = [module for module in network.modules() if module.training]
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    hold = _holds.setdefault(network, _Hold())
+    with hold.lock, ExitStack() as state:
+        if not hold.depth:
+            state.enter_context(_frozen(network))
+        hold.depth += 1
+        try:
+            yield
+        finally:
+            hold.depth -= 1
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    modules = list(network.modules())
+    parameters = {one for module in modules for one in module._parameters.values() if one is not None}
+    for parameter in parameters:
+        _check(network, parameter)
+    training = [module for module in modules if module.training]
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
     try:
         if training:
             network.eval()
@@ -77,18 +108,17 @@ def left_as_found(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _check(network: nn.Module) -> None:
-    for parameter in network.parameters():
-        if isinstance(parameter, UninitializedParameter):
-            raise ValueError(
-                f"This {type(network).__name__} has parameters without a size yet (Lazy modules): run it once on a "
-                "batch, then explain it."
-            )
-        if parameter.is_inference():
-            raise RuntimeError(
-                f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient "
-                "passes through them: build the model outside `torch.inference_mode()`."
-            )
+def _check(network: nn.Module, parameter: nn.Parameter) -> None:
+    if isinstance(parameter, UninitializedParameter):
+        raise ValueError(
+            f"This {type(network).__name__} has parameters without a size yet (Lazy modules): run it once on a batch, "
+            "then explain it."
+        )
+    if parameter.is_inference():
+        raise RuntimeError(
+            f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient passes "
+            "through them: build the model outside `torch.inference_mode()`."
+        )
 
 
 @contextmanager
