@@ -24,6 +24,7 @@ from tqdm import tqdm
 import lessons_lib as ll
 from benchmarks.gradcam import forward, quartiles, seconds
 from lessons_lib.core.records import Explainable
+from tools import pages
 
 REPORT = Path(__file__).parent / "detection.md"
 
@@ -66,23 +67,21 @@ def main() -> None:
         (box,) = model.network(batch)
     bare = [seconds(forward, model.network, "", batch, []) for _ in range(given.rounds + 1)][1:]
     alone = statistics.median(bare)
+    rows = []
+    for count in tqdm((1, 2, 5, 10), desc="maps of boxes", unit="number"):
+        times = [seconds(all_boxes, model, batch, count) / alone for _ in range(given.rounds + 1)][1:]
+        low, middle, high = quartiles(times)
+        rows.append((f"HiResCAM of {count} box{'es' * (count > 1)}, together", f"{middle:.2f} ({low:.2f}–{high:.2f})"))
+    times = [seconds(ablation, model, batch) / alone for _ in range(given.rounds)]
+    low, middle, high = quartiles(times)
+    rows.append(("Ablation-CAM of one box, lessons_lib", f"{middle:.1f} ({low:.1f}–{high:.1f})"))
+    theirs = seconds(peers_ablation, model.network, batch, box) / alone
+    rows.append(("Ablation-CAM of one box, pytorch-grad-cam", f"{theirs:.0f}"))
     lines = [
         f"Faster R-CNN ResNet-50 FPN, picture {batch.shape[2]} × {batch.shape[3]}, {1280} channels, "
         f"one bare forward pass {1000 * alone:.0f} ms:",
         "",
-        "| what | time ÷ one forward pass |",
-        "| --- | --- |",
-    ]
-    for count in tqdm((1, 2, 5, 10), desc="maps of boxes", unit="number"):
-        times = [seconds(all_boxes, model, batch, count) / alone for _ in range(given.rounds + 1)][1:]
-        low, middle, high = quartiles(times)
-        lines.append(f"| HiResCAM of {count} box{'es' * (count > 1)}, together | {middle:.2f} ({low:.2f}–{high:.2f}) |")
-    times = [seconds(ablation, model, batch) / alone for _ in range(given.rounds)]
-    low, middle, high = quartiles(times)
-    lines.append(f"| Ablation-CAM of one box, lessons_lib | {middle:.1f} ({low:.1f}–{high:.1f}) |")
-    theirs = seconds(peers_ablation, model.network, batch, box) / alone
-    lines += [
-        f"| Ablation-CAM of one box, pytorch-grad-cam | {theirs:.0f} |",
+        *pages.table(("what", "time ÷ one forward pass"), rows),
         "",
         f"Ablation-CAM: {theirs / middle:.0f} times faster than pytorch-grad-cam. Ours holds the places of proposals "
         "fixed, as the gradient does, and runs the box head for the box's own; theirs runs the whole detector.",

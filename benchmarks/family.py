@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 import lessons_lib as ll
 from benchmarks.gradcam import forward, quartiles, seconds
+from tools import pages
 
 REPORT = Path(__file__).parent / "family.md"
 GRADIENTS = {
@@ -122,15 +123,18 @@ def same_map(arguments: tuple) -> float:
     return float((heat.values / heat.values.abs().max() - theirs / theirs.abs().max()).abs().max())
 
 
-def line(title: str, found: dict[str, list[float]]) -> str:
+PACKAGES = ("lessons_lib", "pytorch-grad-cam", "torchcam")
+
+
+def line(title: str, found: dict[str, list[float]]) -> list[str]:
     cells = []
-    for package in ("lessons_lib", "pytorch-grad-cam", "torchcam"):
+    for package in PACKAGES:
         times = found.get(package, [])
         low, middle, high = quartiles(times) if len(times) > 1 else (times * 3 or [0.0] * 3)
         digits = 2 if middle < 10 else 0
         spread = f" ({low:.{digits}f}–{high:.{digits}f})" if len(times) > 1 else ""
         cells.append(f"{middle:.{digits}f}{spread}" if times else "–")
-    return f"| {title} | " + " | ".join(cells) + " |"
+    return [title, *cells]
 
 
 def main() -> None:
@@ -147,38 +151,38 @@ def main() -> None:
     if given.memory_of:
         print(grown(given.memory_of, given.chunk))
         return
-    packages = "| lessons_lib | pytorch-grad-cam | torchcam |"
-    lines = [f"| one picture, time ÷ one forward pass {packages}", "| --- | --- | --- | --- |"]
+    times: list[list[str]] = []
+    same: list[str] = []
+    memory: list[list[str]] = []
     with tqdm(total=len(GRADIENTS) + len(SECOND_RUNS) + 2 + 2 * len(CHUNKS), unit="line") as bar:
         arguments = prepared("resnet50")
         for method, theirs in GRADIENTS.items():
-            lines.append(line(f"{method}, ResNet-50", ratios(arguments, makers(method, theirs), given.rounds, 2)))
+            times.append(line(f"{method}, ResNet-50", ratios(arguments, makers(method, theirs), given.rounds, 2)))
             bar.update()
         for method, name in SECOND_RUNS:
             arguments, alone = prepared(name), makers(method, (None, None))
             both = ratios(arguments, makers(method, SECOND_PEERS[method]), given.slow_rounds, 0)
             if method == "ablationcam":
                 both |= ratios(arguments, alone, given.rounds, 2)
-            lines.append(line(f"{method}, {name}'s last block", both))
+            times.append(line(f"{method}, {name}'s last block", both))
             bar.update()
-        lines.append("")
         for name in ("resnet18", "resnet50"):
             apart = same_map(prepared(name))
-            lines.append(f"Ablation-CAM, {name}: the map is pytorch-grad-cam's, to {apart:.0e} of its largest value.")
+            same.append(f"Ablation-CAM, {name}: the map is pytorch-grad-cam's, to {apart:.0e} of its largest value.")
             bar.update()
-        lines += [
-            "",
-            "| peak memory beyond Grad-CAM's, MB | " + " | ".join(f"chunk {c}" for c in CHUNKS) + " |",
-            "| --- |" + " --- |" * len(CHUNKS),
-        ]
         for method in SECOND_PEERS:
             grows = []
             for chunk in CHUNKS:
                 grows.append(f"{peak_memory(method, chunk):.0f}")
                 bar.update()
             where = "ResNet-50's last block" if method == "ablationcam" else "ResNet-18's first stage, 64 channels"
-            lines.append(f"| {method}, {where} | " + " | ".join(grows) + " |")
-    lines += [
+            memory.append([f"{method}, {where}", *grows])
+    lines = [
+        *pages.table(["one picture, time ÷ one forward pass", *PACKAGES], times),
+        "",
+        *same,
+        "",
+        *pages.table(["peak memory beyond Grad-CAM's, MB", *(f"chunk {c}" for c in CHUNKS)], memory),
         "",
         f"Median of {given.rounds} rounds, quartiles in brackets; peers that run once a channel: {given.slow_rounds}; "
         "memory: 5 processes. "

@@ -6,7 +6,6 @@ machine that is busy for a while slows down both. The table is printed and writt
 
 import argparse
 import os
-import re
 import statistics
 import time
 import warnings
@@ -23,9 +22,9 @@ from torchcam.methods import GradCAM as TorchCam
 from tqdm import tqdm
 
 import lessons_lib as ll
+from tools import pages
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 
 LAYERS = {"resnet50": "layer4", "mobilenet_v3_large": "features", "convnext_tiny": "features"}
 BATCHES = (1, 8)
@@ -93,11 +92,12 @@ def seconds(make: Callable[..., object], *arguments: object) -> float:
 def table(measured: Mapping[tuple[str, int], Ratios], threads: int) -> str:
     """Return the Markdown that stands in the README."""
     rounds = len(next(iter(measured.values()))[OURS])
-    lines = ["| Grad-CAM, time ÷ one forward pass | " + " | ".join(MAKERS) + " |", "| --- |" + " --- |" * len(MAKERS)]
-    for (name, size), ratios in measured.items():
-        cells = ["{1:.2f} ({0:.2f}–{2:.2f})".format(*quartiles(ratios[maker])) for maker in MAKERS]
-        lines.append(f"| {name}, batch {size} | " + " | ".join(cells) + " |")
-    lines += [
+    rows = [
+        [f"{name}, batch {size}", *("{1:.2f} ({0:.2f}–{2:.2f})".format(*quartiles(ratios[maker])) for maker in MAKERS)]
+        for (name, size), ratios in measured.items()
+    ]
+    lines = [
+        *pages.table(["Grad-CAM, time ÷ one forward pass", *MAKERS], rows),
         "",
         f"Median of {rounds} rounds, quartiles in brackets; in each round every package explains the same pictures of "
         f"224 × 224 once, beside one bare forward pass under `inference_mode`. {threads} CPU threads, torch "
@@ -125,18 +125,6 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def written(text: str, block: str) -> str:
-    """Return the README's text with `block` between its markers.
-
-    Raises:
-        ValueError: the markers are not there, once each.
-    """
-    parts = re.split(f"{re.escape(BEGIN)}.*?{re.escape(END)}", text, flags=re.DOTALL)
-    if len(parts) != 2:
-        raise ValueError(f"README.md needs {BEGIN} and {END} once each, where the table is to stand.")
-    return f"{parts[0]}{BEGIN}\n{block}\n{END}{parts[1]}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15, help="how often each is timed (15)")
@@ -150,7 +138,7 @@ def main() -> None:
     block = table(measured, given.threads)
     print(block, verdicts(measured), sep="\n\n")
     if not given.only_print:
-        README.write_text(written(README.read_text(encoding="utf-8"), block), encoding="utf-8")
+        README.write_text(pages.replaced(README.read_text(encoding="utf-8"), "benchmark", block), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 import lessons_lib as ll
+from tools import pages
 
 REPORT = Path(__file__).parent / "networks.md"
 LARGEST = 100_000_000
@@ -44,8 +45,8 @@ def parameters(library: str, name: str) -> int:
         return sum(one.numel() for one in timm.create_model(name, pretrained=False).parameters())
 
 
-def looked_at(library: str, name: str) -> str:
-    """Return the table's row for one network; a sentence in it says what went wrong."""
+def looked_at(library: str, name: str) -> tuple[str, ...]:
+    """Return the table's row for one network, empty if it takes no colours; a sentence says what went wrong."""
     torch.manual_seed(0)
     if library == "timm":
         network = timm.create_model(name, pretrained=False).eval()
@@ -54,7 +55,7 @@ def looked_at(library: str, name: str) -> str:
         network = torchvision.models.get_model(name, weights=None).eval()
         channels, height, width = 3, *[TORCHVISION_SIZES.get(name, 224)] * 2
     if channels != 3:
-        return ""
+        return ()
     heads = [module for module in network.modules() if isinstance(module, nn.Linear)]
     for head in heads[-2:]:
         nn.init.normal_(head.weight)  # some begin with a head of zeros, and without training nothing would be heard
@@ -62,9 +63,9 @@ def looked_at(library: str, name: str) -> str:
     try:
         (heat,) = ll.explain(network, picture, ll.ClassScore(0))
     except (ValueError, TypeError) as error:
-        return f"| {library} {name} | {height} × {width} | {error} | |"
+        return f"{library} {name}", f"{height} × {width}", str(error), ""
     rows, columns = heat.values.shape
-    return f"| {library} {name} | {height} × {width} | {heat.layer} | {rows} × {columns} |"
+    return f"{library} {name}", f"{height} × {width}", heat.layer, f"{rows} × {columns}"
 
 
 def main() -> None:
@@ -77,9 +78,7 @@ def main() -> None:
     report = [
         "The smallest network of each module, with random weights, explained with nothing but a picture and a class:",
         "",
-        "| network | picture | layer taken | map |",
-        "| --- | --- | --- | --- |",
-        *rows,
+        *pages.table(("network", "picture", "layer taken", "map"), rows),
         "",
         f"{len(rows)} networks; torch {torch.__version__.partition('+')[0]}, torchvision "
         f"{torchvision.__version__.partition('+')[0]}, timm {timm.__version__}. `python -m benchmarks.networks` looks "

@@ -10,7 +10,7 @@ from lessons_lib.baselines import attention_rollout
 from lessons_lib.core import methods, targets
 from lessons_lib.core.boxes import boxes, runner_up
 from lessons_lib.core.engine import capture, layouts
-from lessons_lib.core.explain import explain
+from lessons_lib.core.explain import at_layers, explain
 from lessons_lib.core.heatmap import Heatmap, fuse
 from lessons_lib.core.layers import layers
 from lessons_lib.core.methods import (
@@ -45,6 +45,7 @@ __all__ = [
     "RegionScore",
     "Target",
     "ablationcam",
+    "at_layers",
     "attention_rollout",
     "baselines",
     "boxes",

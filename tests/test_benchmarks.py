@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.gradcam import BEGIN, END, MAKERS, README, table, verdicts, written
+from benchmarks.gradcam import MAKERS, README, table, verdicts
+from tools.pages import replaced
 
 MEASURED = {("resnet50", 8): {maker: [float(n), n + 1.0, n + 2.0] for n, maker in enumerate(MAKERS, start=1)}}
 
@@ -22,9 +23,11 @@ def test_a_miss_is_told() -> None:
 
 
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
-    assert written(f"a\n{BEGIN}\nold\n{END}\nb\n", "new") == f"a\n{BEGIN}\nnew\n{END}\nb\n"
-    for text in ("no markers", f"{BEGIN}\n{END}\n{BEGIN}\n{END}\n"):
+    begin, end = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
+    assert replaced(f"a\n{begin}\nold\n{end}\nb\n", "benchmark", "new") == f"a\n{begin}\nnew\n{end}\nb\n"
+    for text in ("no markers", f"{begin}\n{end}\n{begin}\n{end}\n"):
         with pytest.raises(ValueError, match="once each"):
-            written(text, "new")
+            replaced(text, "benchmark", "new")
     readme = README.read_text(encoding="utf-8")
-    assert readme.count(BEGIN) == readme.count(END) == 1
+    for name in ("benchmark", "picture"):
+        assert replaced(readme, name, "new") != readme  # which needs both markers once

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lessons_lib.teach import exercises
-from lessons_lib.teach.checks import check, find
+from lessons_lib.teach.checks import check, exercise
 
 NAMES = [
     f"{module.name}.{question}"
@@ -22,15 +22,15 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("[0-9]*.ipy
 
 @pytest.mark.parametrize("name", NAMES)
 def test_right_answers_pass_in_every_form(name: str) -> None:
-    exercise = find(name)
-    assert exercise.also_right, "give at least one other correct form"
-    for answer in (exercise.right, *exercise.also_right):
+    asked = exercise(name)
+    assert asked.also_right, "give at least one other correct form"
+    for answer in (asked.right, *asked.also_right):
         assert repr(check(name, answer)) == f"{name}: right"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_known_mistake_is_named(name: str) -> None:
-    mistakes = find(name).mistakes
+    mistakes = exercise(name).mistakes
     assert len(mistakes) >= 2, "a check that only says 'wrong' teaches nothing"
     for sentence, mistake in mistakes.items():
         assert repr(check(name, mistake)) == f"{name}: not yet. {sentence}"
@@ -59,7 +59,7 @@ def test_every_exercise_is_asked_in_a_lesson_and_solved_there() -> None:
 
 def first(name: str):
     """The right answer of an exercise, to be spoilt."""
-    return find(name).right
+    return exercise(name).right
 
 
 @pytest.mark.skipif("cam.map" not in NAMES, reason="lesson 02 is not written yet")
@@ -80,7 +80,7 @@ def test_an_unknown_mistake_is_told_by_its_place_shape_or_error() -> None:
 @pytest.mark.skipif("cam.map" not in NAMES, reason="lesson 02 is not written yet")
 def test_a_learner_who_changes_the_inputs_in_place_harms_nobody() -> None:
     right = first("cam.map")
-    before = [[v.clone() if isinstance(v, torch.Tensor) else v for v in case] for case in find("cam.map").cases]
+    before = [[v.clone() if isinstance(v, torch.Tensor) else v for v in case] for case in exercise("cam.map").cases]
 
     def zeroes(*arguments):
         for value in arguments:
@@ -89,7 +89,7 @@ def test_a_learner_who_changes_the_inputs_in_place_harms_nobody() -> None:
         return right(*arguments)
 
     assert not check("cam.map", zeroes)
-    for case, kept in zip(find("cam.map").cases, before, strict=True):
+    for case, kept in zip(exercise("cam.map").cases, before, strict=True):
         for value, old in zip(case, kept, strict=True):
             assert torch.equal(value, old) if isinstance(value, torch.Tensor) else value == old
 

@@ -1,6 +1,7 @@
 """Recipes: the loop, what it is fed, the same weights from the same seed, and the command line."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from lessons_lib.core.preprocess import Preprocess
 from lessons_lib.models import weights
 from lessons_lib.photos.collage import KINDS, Scenes
 from tools.recipes import fitting, train
+from tools.recipes.places import unwritable
 
 
 @pytest.mark.parametrize("name", ["flat_cnn", pytest.param("detector", marks=pytest.mark.proof)])
@@ -63,13 +65,13 @@ def test_rendered_pictures_are_what_a_record_makes_of_the_scene_and_labels_are_i
         assert named == {item.name for item in scene.objects}
 
 
-def test_drawn_gives_each_picture_once_mirrored_and_shifted_with_its_own_truth() -> None:
+def test_augmented_gives_each_picture_once_mirrored_and_shifted_with_its_own_truth() -> None:
     side, count = 24, 12
     random = torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=random)
     label_maps = pictures[:, 0] % 6
     label_maps[:4] %= 3
-    feed = fitting.drawn(pictures, label_maps, batch=4)
+    feed = fitting.augmented(pictures, label_maps, batch=4)
     seen, moves = [], set()
     for _ in range(3):
         pixels, truth = next(feed)
@@ -99,22 +101,6 @@ def _moved(picture: Tensor, mirrored: bool, right: int, down: int) -> Tensor:
     padded = nn.functional.pad(picture[None].float(), (8, 8, 8, 8), mode="replicate")[0].byte()
     shifted = padded[:, 8 + down : 8 + down + side, 8 + right : 8 + right + side]
     return shifted.flip(2) if mirrored else shifted
-
-
-def test_fit_head_learns_from_maps_seen_once_and_leaves_the_features_alone() -> None:
-    label_maps = (torch.arange(90) % 3 + 1).byte()[:, None, None].expand(-1, 8, 8)
-    pictures = 80 * nn.functional.one_hot(label_maps.long() - 1, 3).permute(0, 3, 1, 2).byte()
-    features = nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8), nn.Tanh())
-    before = {key: value.clone() for key, value in features.state_dict().items()}
-    looks: list[int] = []
-    features.register_forward_hook(lambda module, given, output: looks.append(len(output)))
-    torch.manual_seed(0)
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
-    fitting.fit_head(features, head, pictures, label_maps, steps=150, rate=0.1)
-    assert sum(looks) == 90
-    assert all(torch.equal(value, before[key]) for key, value in features.state_dict().items())
-    logits = head(features((pictures.float() / 127.5) - 1))
-    assert torch.equal((logits > 0).float(), fitting.present(label_maps))
 
 
 class Tokens(nn.Module):
@@ -223,6 +209,30 @@ def test_wrong_arguments_get_one_sentence(
     with pytest.raises(SystemExit):
         train.main(arguments)
     assert sentence in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_stops_before_the_first_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = tmp_path / "weights"
+    taken.touch()  # a file where the folder should be: not even root can write into that
+    monkeypatch.setattr(weights, "data", lambda *parts: taken / parts[-1])
+    monkeypatch.setattr(train, "make", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(train, "all_of", lambda *_: pytest.fail("it scores"))
+    for arguments in (["vit"], ["--score", "all", "--write"]):
+        with pytest.raises(SystemExit):
+            train.main(arguments)
+        said = capsys.readouterr().err
+        assert "error: data/weights can't be written here (" in said
+        assert said.endswith("): give yourself the right to, or work in a copy of the repository\n")
+
+
+def test_a_file_that_may_not_be_changed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("vit.md", "vit.safetensors"):
+        (tmp_path / name).touch()
+    assert unwritable(tmp_path) == ""
+    monkeypatch.setattr("os.access", lambda file, _mode: Path(file).suffix != ".md")  # root may change any file
+    assert "(no right to change vit.md)" in unwritable(tmp_path)
 
 
 def test_a_gpu_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

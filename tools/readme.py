@@ -1,14 +1,14 @@
-"""Draw the picture that opens the README, and put its words beside it: python tools/readme.py"""
+"""Draw the picture that opens the README, and put its words beside it: python -m tools.readme"""
 
 from pathlib import Path
 
 import lessons_lib as ll
 from lessons_lib.photos import collage
 from lessons_lib.show.figure import Figure
+from tools.pages import replaced
 
 ROOT = Path(__file__).parent.parent
 PICTURE = Path("docs", "two_questions.png")
-BEGIN, END = "<!-- picture:begin -->", "<!-- picture:end -->"
 
 
 def picture() -> Figure:
@@ -20,17 +20,17 @@ def picture() -> Figure:
 
 def block(words: str) -> str:
     """Return what stands in the README for a picture of these words."""
-    return f"{BEGIN}\n![{'; '.join(words.splitlines())}]({PICTURE.as_posix()})\n{END}"
+    return f"![{'; '.join(words.splitlines())}]({PICTURE.as_posix()})"
 
 
 def main() -> None:
     """Write picture and README."""
-    drawn = picture()
+    figure = picture()
     (ROOT / PICTURE).parent.mkdir(exist_ok=True)
-    drawn.save(ROOT / PICTURE)
+    figure.save(ROOT / PICTURE)
     readme = ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    readme.write_text(before + block(drawn.words) + rest.split(END)[1], encoding="utf-8")
+    page = replaced(readme.read_text(encoding="utf-8"), "picture", block(figure.words))
+    readme.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, overload
@@ -83,43 +82,69 @@ def explain(
         >>> explain(models.imagenet(), photos.cat(), "tiger cat").show()
         >>> heats = explain(my_model, batch, 281, layer=my_model.layer4[-1], method=gradcam)
     """
+    found = _explained(model, pictures, target, layer, method)
+    heats = [fuse(maps) if isinstance(layer, list | tuple) else maps[0] for maps in found]
+    return heats[0] if _one(pictures, target) else heats
+
+
+def at_layers(
+    model: Explainable | nn.Module,
+    pictures: Pictures,
+    target: Asked | Sequence[Asked] | None = None,
+    *,
+    layers: Sequence[Layer],
+    method: Method = gradcam,
+) -> list[Any]:
+    """Return what `explain` gives at each of several layers, all from one forward pass and one way back.
+
+    Args:
+        model: as in `explain`.
+        pictures: as in `explain`.
+        target: as in `explain`.
+        layers: modules or dotted names.
+        method: as in `explain`.
+
+    Example:
+        >>> early, late = at_layers(models.imagenet(), photos.cat(), "tiger cat", layers=["blocks.2", "bn2"])
+    """
+    found = _explained(model, pictures, target, list(layers), method)
+    return [heats[0] if _one(pictures, target) else list(heats) for heats in zip(*found, strict=True)]
+
+
+def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Method) -> list[list[Heatmap]]:
+    """Return for each number that is explained a map at each layer."""
     _check(method)
     model = Explainable.of(model)
-    photos, batch, regions = inputs.ready(pictures, model)
-    single, several = inputs.single(pictures), inputs.single(pictures) and isinstance(target, list | tuple)
-    aims = one_each(target, len(target) if several else len(photos), model)  # type: ignore[arg-type]
+    photos, batch, regions = inputs.ready(pictures, model)  # prepare the pictures
+    several = inputs.single(pictures) and isinstance(target, list | tuple)
+    aims = one_each(target, len(target) if several else len(photos), model)
     named = layer if layer is not None else model.layer
-
     with left_as_found(model.network), torch.inference_mode(False), torch.enable_grad():
+        # choose the layer
         chosen = [layers.last(model, batch, aims[: len(photos)])] if named is None else _listed(named)
-        seen = _run(model, batch, aims, chosen)
-        heats = []
+        with states(aims, model.network):
+            seen = capture.run_through(model.network, batch, chosen, model.layout)  # run once
+        found = []
         for question in [[aim] for aim in aims] if several else [aims]:
-            asked, settled, rows = _scored(seen, question)
-            maps = [_maps(method, one) for one in asked]
+            asked, settled, rows = _scored(seen, question)  # score
+            maps = [_maps(method, one) for one in asked]  # map
             for index, (aim, row) in enumerate(zip(settled, rows, strict=True)):
-                heat = Heatmap(
-                    values=maps[0][index],
-                    photo=photos[index],
-                    region=regions[index],
-                    words=aim.words(row, model),
-                    score=asked[0].scores[index].item(),
-                    method=_name(method),
-                    layer=asked[0].layer,
-                    chosen=named is None,
-                )
-                each = [replace(heat, values=m[index], layer=one.layer) for m, one in zip(maps, asked, strict=True)]
-                for part, one in zip(each, asked, strict=True):
-                    if cause := blank.cause(part.values, one, index):
-                        warnings.warn(f"The map for {heat.words!r} is blank: {cause}.", stacklevel=2)
-                heats.append(fuse(each) if len(each) > 1 or _several(layer) else heat)
-    return heats[0] if single and not several else heats
+                words, number = aim.words(row, model), asked[0].scores[index].item()  # words
+                place = photos[index], regions[index]
+                heats = [
+                    Heatmap(one[index], *place, words, number, _name(method), at.layer, chosen=named is None)
+                    for one, at in zip(maps, asked, strict=True)
+                ]
+                for heat, at in zip(heats, asked, strict=True):
+                    if cause := blank.cause(heat.values, at, index):
+                        warnings.warn(f"The map for {words!r} is blank: {cause}.", stacklevel=3)
+                found.append(heats)
+    return found
 
 
-def _run(model: Explainable, batch: Tensor, aims: list[Target], chosen: Sequence[Layer]) -> list[Captured]:
-    """Run the network once, in the state that the targets ask for, and return what was seen at each layer."""
-    with states(aims, model.network):
-        return capture.run_through(model.network, batch, chosen, model.layout)
+def _one(pictures: Any, target: Any) -> bool:
+    """Return whether one number of one picture is explained, so that there is one map and no list."""
+    return inputs.single(pictures) and not isinstance(target, list | tuple)
 
 
 def _scored(seen: list[Captured], aims: list[Target]) -> tuple[list[Captured], list[Target], list[Any]]:
@@ -147,12 +172,8 @@ def _maps(method: Method, seen: Captured) -> Tensor:
     return maps.detach().float().cpu()
 
 
-def _several(layer: Any) -> bool:
-    return isinstance(layer, list | tuple)
-
-
 def _listed(layer: Any) -> list[Layer]:
-    if not _several(layer):
+    if not isinstance(layer, list | tuple):
         return [layer]
     if not layer:
         raise ValueError("The list of layers is empty: name one or more, or none at all for the last.")

@@ -23,7 +23,7 @@ class Heatmap:
         values: raw and signed, H×W float32 at the layer's resolution, in the method's units.
         photo: what the map lies on.
         region: where on the photo it lies: left, top, right, bottom in the photo's pixels.
-        words: the explained number in words, "tiger cat 0.38".
+        words: the explained number in words, "tiger cat, probability 0.39".
         score: the explained number itself; of a class, the logit.
         method: how the map was made.
         layer: where it was made.
@@ -74,19 +74,26 @@ class Heatmap:
 
     def share_on(self, mask: np.ndarray) -> float:
         """Return the share of the heat that lies on `mask` (height×width bool, in the photo's pixels), 0 to 1."""
-        heat = self.on_photo()
+        heat, mask = self.on_photo(), np.asarray(mask, dtype=bool)
         if mask.shape != heat.shape:
             raise ValueError(
-                f"The mask is {mask.shape[0]} × {mask.shape[1]} and the photo {heat.shape[0]} × {heat.shape[1]}."
+                f"The mask is {' × '.join(map(str, mask.shape))} and the photo {heat.shape[0]} × {heat.shape[1]}."
             )
         total = float(heat.sum(dtype=np.float64))
         return float(heat[mask].sum(dtype=np.float64)) / total if total else 0.0
 
+    def luck_on(self, mask: np.ndarray) -> float:
+        """Return the share that evenly spread heat would have on `mask`: its share of what the network saw, 0 to 1."""
+        return replace(self, values=torch.ones_like(self.values)).share_on(mask)
+
     def describe(self) -> str:
         """Say in words what the map shows: the score, the peak's cell counted from 1, the share on each object.
 
+        Beside each share stands what evenly spread heat would have there, since a large object gets much by luck.
+
         Example:
-            "tiger cat 0.38 · peak at row 3, column 2 of 7 × 7 · 91 % of the heat on the cat"
+            "tiger cat, probability 0.39 · peak at row 4, column 2 of 7 × 7 · 97 % of the heat on the cat (evenly
+            spread: 95 %)"
         """
         rows, columns = self.values.shape
         if self.positive.max() == 0:
@@ -96,16 +103,19 @@ class Heatmap:
         shares = largest_first([self._share(name, masks) for name, masks in self.photo.named().items()])
         if shares:
             told = [f"{100 * share:.0f} % {where}" for share, where in shares]
-            parts.append(", ".join([told[0].replace(" % ", " % of the heat ", 1), *told[1:]]))
+            told[0] = told[0].replace(" % ", " % of the heat ", 1)
+            parts.append(", ".join(told))
         return " · ".join([*parts, f"layer {self.layer}, the last that has a say"] if self.chosen else parts)
 
     def _share(self, name: str, masks: list[np.ndarray]) -> tuple[float, str]:
         """Return the share of the heat on all copies of an object, and in words where that is."""
-        share = self.share_on(np.logical_or.reduce(masks))
+        together = np.logical_or.reduce(masks)
+        share, luck = self.share_on(together), f"evenly spread: {100 * self.luck_on(together):.0f} %"
         if len(masks) == 1:
-            return share, f"on the {name}"
+            return share, f"on the {name} ({luck})"
         each = sorted((100 * self.share_on(mask) for mask in masks), reverse=True)
-        return share, f"on the {len(masks)} copies of {name} ({', '.join(f'{one:.0f}' for one in each)} %)"
+        shares = ", ".join(f"{one:.0f}" for one in each)
+        return share, f"on the {len(masks)} copies of {name} ({shares} %; {luck})"
 
     def show(self, **options: Any) -> show.Figure:
         """Return the map over its photo, as `show.overlay` draws it; the last line of a cell displays it."""

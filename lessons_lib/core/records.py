@@ -184,5 +184,5 @@ def whole(category: Any) -> int:
 
 
 def shown(score: float) -> str:
-    """Return a detector's score as it is said."""
+    """Return a probability, or a detector's score, as it is said."""
     return f"{score:.2f}" if score >= 0.01 else "below 0.01"

@@ -2,7 +2,8 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from statistics import mean
 from typing import Any
@@ -13,7 +14,7 @@ from torchvision.ops import box_iou
 
 from lessons_lib.core import methods
 from lessons_lib.core.boxes import boxes, runner_up
-from lessons_lib.core.explain import explain
+from lessons_lib.core.explain import at_layers, explain
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.methods import Method
 from lessons_lib.core.records import Explainable, Photo
@@ -139,24 +140,37 @@ def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) ->
         pictures = [scene for scene, _ in asked]
         aims = [ClassScore(kind) for _, kind in asked]
         others = [ClassScore(_next(kind, model.categories)) for _, kind in asked]
-        for layer, rows in found.items():
-            for method in COMPARED:
-                heats = quiet(model, pictures, aims, method, layer=layer)
-                swapped = quiet(model, pictures, others, method, layer=layer)
-                for (scene, kind), heat, other in zip(asked, heats, swapped, strict=True):
+        for method in COMPARED:
+            heats, swapped = (_at_layers(model, pictures, those, layers, method) for those in (aims, others))
+            for layer, here, there in zip(layers, heats, swapped, strict=True):
+                for (scene, kind), heat, other in zip(asked, here, there, strict=True):
                     first = scene.objects[0].mask
                     own = union((item.mask for item in scene.objects if item.name == kind), first)
                     rest = union((item.mask for item in scene.objects if item.name != kind), first)
-                    rows[method.__name__].append(on_truth(heat, own, rest) | {"class swapped": moved(heat, other)})
+                    row = on_truth(heat, own, rest) | {"class swapped": moved(heat, other)}
+                    found[layer][method.__name__].append(row)
     return {layer: {name: averaged(rows) for name, rows in table.items()} for layer, table in found.items()}
 
 
 def quiet(model: Explainable, pictures: Any, aims: list[Any], method: Method, **options: Any) -> list[Heatmap]:
     """Return `explain`'s maps as a list, without its warnings: in a table a blank map counts as one without heat."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The map for")
+    with _without_warnings():
         heats: Heatmap | list[Heatmap] = explain(model, pictures, aims, method=method, **options) if aims else []
     return heats if isinstance(heats, list) else [heats]
+
+
+def _at_layers(
+    model: Explainable, pictures: Any, aims: list[Any], layers: Sequence[str], method: Method
+) -> list[list[Heatmap]]:
+    with _without_warnings():
+        return at_layers(model, pictures, aims, layers=layers, method=method)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The map for")
+        yield
 
 
 def averaged(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

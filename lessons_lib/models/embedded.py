@@ -53,11 +53,14 @@ def imagenet() -> Explainable:
     )
 
 
-def detector() -> Explainable:
+def detector(trained: bool = True) -> Explainable:
     """Return a Faster R-CNN for collages, on frozen EfficientNet-Lite0 maps; its full-size twin is "fasterrcnn".
 
     It normalises pixels itself, so its transform leaves them in [0, 1]. Category 0 is the background. Every box up to
     224 pixels is pooled from its default layer, the finest map of the feature pyramid: 64 maps of 28 × 28.
+
+    Args:
+        trained: with the stored weights; without them, the weights are at random, as before training.
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
@@ -68,18 +71,21 @@ def detector() -> Explainable:
         >>> found["boxes"].shape, found["labels"], found["scores"]
     """
     return Explainable(
-        network=weights.load("detector", networks.detector(imagenet().network, 1 + len(KINDS))),
+        network=_network("detector", networks.detector(imagenet().network, 1 + len(KINDS)), trained),
         layer="backbone.fpn.layer_blocks.0",
         transform=Preprocess(224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
         categories=("background", *KINDS),
     )
 
 
-def segmenter() -> Explainable:
+def segmenter(trained: bool = True) -> Explainable:
     """Return a DeepLabV3 for collages, on frozen EfficientNet-Lite0 maps; its full-size twin is "deeplabv3".
 
     Its output is a dict: "out" holds logits N×6×224×224, class 0 is the background. The default layer is the last one
     before the head: 64 maps of 28 × 28.
+
+    Args:
+        trained: with the stored weights; without them, the weights are at random, as before training.
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
@@ -89,7 +95,7 @@ def segmenter() -> Explainable:
         >>> record.network(record.transform(collage.scene(1).image)[None])["out"].argmax(1)
     """
     return Explainable(
-        network=weights.load("segmenter", networks.segmenter(imagenet().network, 1 + len(KINDS))),
+        network=_network("segmenter", networks.segmenter(imagenet().network, 1 + len(KINDS)), trained),
         layer="backbone.merge",
         transform=Preprocess(224, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         categories=("background", *KINDS),
@@ -97,11 +103,14 @@ def segmenter() -> Explainable:
     )
 
 
-def vit() -> Explainable:
+def vit(trained: bool = True) -> Explainable:
     """Return a VisionTransformer for collages, one sigmoid per kind; its full-size twin is "vit_b_16".
 
     14 × 14 patches and a class token, as in ViT-B/16. The default layer, the last block's first norm, is the one at
     which Grad-CAM's peak lies on the object most often (`data/measured/vit.json`).
+
+    Args:
+        trained: with the stored weights; without them, the weights are at random, as before training.
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
@@ -109,14 +118,18 @@ def vit() -> Explainable:
     Example:
         >>> explain(vit(), collage.scene(1), ClassScore("cat")).describe()
     """
-    return _classifier("vit", networks.vit(len(KINDS)), "encoder.layers.encoder_layer_5.ln_1")
+    network = _network("vit", networks.vit(len(KINDS)), trained)
+    return _classifier(network, "encoder.layers.encoder_layer_5.ln_1")
 
 
-def swin() -> Explainable:
+def swin(trained: bool = True) -> Explainable:
     """Return a SwinTransformer for collages, one sigmoid per kind; its full-size twin is "swin_t".
 
     Three stages, at 28 × 28, 14 × 14 and 7 × 7. The default layer, the last block, is the one at which Grad-CAM's peak
     lies on the object most often (`data/measured/swin.json`).
+
+    Args:
+        trained: with the stored weights; without them, the weights are at random, as before training.
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
@@ -124,13 +137,16 @@ def swin() -> Explainable:
     Example:
         >>> explain(swin(), collage.scene(1), ClassScore("cat")).describe()
     """
-    return _classifier("swin", networks.swin(len(KINDS)), "features.5.1")
+    return _classifier(_network("swin", networks.swin(len(KINDS)), trained), "features.5.1")
 
 
-def flat_cnn() -> Explainable:
+def flat_cnn(trained: bool = True) -> Explainable:
     """Return a plain CNN for collages that ends in flatten + MLP, one sigmoid per kind: no weight per map, so no CAM.
 
     `network.features` gives 96 maps of 14 × 14, its default layer; `network.head` flattens them.
+
+    Args:
+        trained: with the stored weights; without them, the weights are at random, as before training.
 
     Raises:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
@@ -138,12 +154,16 @@ def flat_cnn() -> Explainable:
     Example:
         >>> explain(flat_cnn(), collage.scene(1), ClassScore("cat")).describe()
     """
-    return _classifier("flat_cnn", networks.flat_cnn(len(KINDS)), "features")
+    return _classifier(_network("flat_cnn", networks.flat_cnn(len(KINDS)), trained), "features")
 
 
-def _classifier(name: str, network: nn.Module, layer: str) -> Explainable:
+def _network(name: str, network: nn.Module, trained: bool) -> nn.Module:
+    return weights.load(name, network) if trained else network.eval()
+
+
+def _classifier(network: nn.Module, layer: str) -> Explainable:
     return Explainable(
-        network=weights.load(name, network),
+        network=network,
         layer=layer,
         transform=Preprocess(112, 112, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         categories=KINDS,

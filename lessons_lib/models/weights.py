@@ -29,7 +29,7 @@ def load(name: str, network: Network) -> Network:
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 
-    path = stored(name)
+    path = path_of(name)
     remedy = f"fetch it again from the repository, or make it: python -m tools.recipes.train {name}"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path.name} in data/weights: {remedy}.")
@@ -58,7 +58,7 @@ def save(name: str, network: nn.Module) -> Path:
     }
     if broken := [key for key, value in halves.items() if not value.isfinite().all()]:
         raise ValueError(f"The weights {', '.join(broken)} are not finite in half precision: train at a lower rate.")
-    path = stored(name)
+    path = path_of(name)
     path.write_bytes(serialise(halves))
     sums = _sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
     lines = [f"{sha256}  {file}\n" for file, sha256 in sorted(sums.items())]
@@ -88,7 +88,7 @@ def checked(path: Path, sha256: str, remedy: str) -> bytes:
     return content
 
 
-def stored(name: str) -> Path:
+def path_of(name: str) -> Path:
     """Return where the weights called `name` lie; their card lies beside them."""
     return data("weights", f"{name}.safetensors")
 

@@ -45,10 +45,10 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
         >>> check("gradcam.weights", lambda gradients: gradients.amax(dim=(1, 2)))
         gradcam.weights: not yet. You take the maximum of each gradient map; Grad-CAM takes the mean.
     """
-    exercise = find(name)
-    expected = [_numbers(exercise.right(*_copies(case))) for case in exercise.cases]
+    asked = exercise(name)
+    expected = [_numbers(asked.right(*_copies(case))) for case in asked.cases]
     found: list[Tensor] = []
-    for case in exercise.cases:
+    for case in asked.cases:
         try:
             answer = attempt(*_copies(case))
         except Exception as error:  # noqa: BLE001 - whatever a learner's code raises is told to the learner
@@ -61,13 +61,13 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
             return Verdict(name, False, f"not yet. Your function returns a {type(answer).__name__}, not numbers.")
     if _same(found, expected):
         return Verdict(name, True, "right")
-    for sentence, mistake in exercise.mistakes.items():
-        if _same(found, [_numbers(mistake(*_copies(case))) for case in exercise.cases]):
+    for sentence, mistake in asked.mistakes.items():
+        if _same(found, [_numbers(mistake(*_copies(case))) for case in asked.cases]):
             return Verdict(name, False, f"not yet. {sentence}")
     return Verdict(name, False, f"not yet. {_difference(found, expected)}")
 
 
-def find(name: str) -> Exercise:
+def exercise(name: str) -> Exercise:
     """Return the exercise of that name.
 
     Raises:

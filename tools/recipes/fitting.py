@@ -1,4 +1,4 @@
-"""The training loop, what it is fed from collages, and the number that it makes small."""
+"""What all recipes share: batches made from collages, the losses, and the loop that trains a network on them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -19,12 +19,18 @@ _SHIFT = 8  # pixels that a classifier's picture is moved by at most
 
 
 def fit(network: nn.Module, batches: Iterable[Batch], loss: Loss, steps: int, rate: float) -> None:
-    """Train what of `network` is not frozen, with AdamW and a one-cycle rate, and leave it in eval mode.
+    """Train the weights of `network` that are not frozen, with AdamW, and leave it in eval mode. Shows a progress bar.
 
-    A loss that is a module is trained along. Shows a progress bar.
+    Args:
+        network: what is trained, in place.
+        batches: pixels and truth, at least `steps` of them.
+        loss: from the network, the pixels and the truth to the number that training lowers; if it is a module, its own
+            weights are trained too.
+        steps: how many batches are taken.
+        rate: the highest learning rate; it rises to that and falls again once (one-cycle).
 
     Example:
-        >>> fit(network, drawn(pictures, present), label_loss, steps=300, rate=1e-3)
+        >>> fit(network, augmented(*rendered(1000, seed=1)), label_loss, steps=300, rate=1e-3)
     """
     from tqdm.auto import tqdm
 
@@ -46,43 +52,17 @@ def fit(network: nn.Module, batches: Iterable[Batch], loss: Loss, steps: int, ra
     network.eval()
 
 
-def fit_head(
-    features: nn.Module, head: nn.Module, pictures: Tensor, label_maps: Tensor, steps: int = 200, rate: float = 1e-2
-) -> None:
-    """Train `head` on the maps that `features` gives, and leave both in eval mode; `features` is not changed.
+def new_scenes(length: int, batch: int, seed: int, mean: float = 0.0, std: float = 1.0) -> Iterator[Batch]:
+    """Yield batches in which every scene is new: pixels N×3×224×224, and each scene's truth as `Scenes` gives it.
 
-    Every picture goes through `features` once, so the rest takes seconds. Two progress bars. Where `torch.manual_seed`
-    was called before, the same head comes out.
+    Two other processes make scenes meanwhile.
 
     Args:
-        features: from pictures N×3×H×W to maps N×C×h×w.
-        head: from the maps to logits N×5.
-        pictures, label_maps: as `rendered` gives them.
-
-    Example:
-        >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(96, 5))
-        >>> fit_head(models.flat_cnn().network.features, head, *rendered(1000, seed=3))
-    """
-    from tqdm.auto import tqdm
-
-    features.eval()
-    with torch.no_grad():
-        parts = tqdm(pictures.split(50), desc="looking at the pictures", unit_scale=50, unit=" pictures")
-        maps = torch.cat([features(_normalised(part)) for part in parts])
-    labels = present(label_maps)
-
-    def batches() -> Iterator[Batch]:
-        while True:
-            for chosen in torch.randperm(len(maps)).split(64):
-                yield maps[chosen], {"present": labels[chosen]}
-
-    fit(head, batches(), label_loss, steps, rate)
-
-
-def new_scenes(length: int, batch: int, seed: int, mean: float = 0.0, std: float = 1.0) -> Iterator[Batch]:
-    """Yield batches of scenes that are seen once: pixels N×3×224×224, and the truth of each scene as `Scenes` gives it.
-
-    Pixels are in [0, 1], less `mean` and divided by `std`. Two processes draw ahead.
+        length: how many scenes there are in all.
+        batch: how many are in a batch, N.
+        seed: what the scenes are made from.
+        mean: taken from the pixels, which are in [0, 1].
+        std: what they are then divided by.
     """
     scenes = Scenes(length, seed=seed)
     for pixels, truth in DataLoader(scenes, batch_size=batch, num_workers=2, collate_fn=_stack):
@@ -90,18 +70,24 @@ def new_scenes(length: int, batch: int, seed: int, mean: float = 0.0, std: float
 
 
 def rendered(length: int, seed: int, side: int = 112, workers: int = 0, **options: Any) -> tuple[Tensor, Tensor]:
-    """Draw scenes once: pictures N×3×side×side uint8 and label maps N×side×side uint8. Shows a progress bar.
+    """Make scenes once, to be kept in memory. Shows a progress bar.
 
     Args:
-        workers: processes that help to draw; the scenes do not depend on their number.
+        length: how many, N.
+        seed: what they are made from.
+        side: height and width to which each is resized.
+        workers: processes that help; the scenes do not depend on their number.
         options: those of `collage.scene`.
+
+    Returns:
+        The pixels, N×3×side×side uint8, and the label maps, N×side×side uint8.
     """
     from tqdm.auto import tqdm
 
     pictures = torch.empty(length, 3, side, side, dtype=torch.uint8)
     label_maps = torch.empty(length, side, side, dtype=torch.uint8)
     loader = DataLoader(Scenes(length, seed=seed, **options), batch_size=None, num_workers=workers)
-    for index, (image, truth) in enumerate(tqdm(loader, desc="drawing scenes", unit=" scenes")):
+    for index, (image, truth) in enumerate(tqdm(loader, desc="making scenes", unit=" scenes")):
         pictures[index] = F.resize(image, [side, side])
         label_maps[index] = F.resize(truth["label_map"], [side, side])
     return pictures, label_maps
@@ -113,11 +99,21 @@ def present(label_maps: Tensor) -> Tensor:
     return (label_maps.flatten(1)[:, None] == kinds[:, None]).any(2).float()
 
 
-def drawn(pictures: Tensor, label_maps: Tensor, batch: int = 64, seed: int = 0) -> Iterator[Batch]:
-    """Yield batches without end, each picture once before any comes again, mirrored and shifted at random.
+def augmented(pictures: Tensor, label_maps: Tensor, batch: int = 64, seed: int = 0) -> Iterator[Batch]:
+    """Yield batches without end of pictures mirrored and shifted at random; all come once before any comes again.
 
-    Shifts go up to 8 pixels, and the border is repeated. Pixels are normalised to -1…1, as the classifiers' records do.
-    The truth is a dict: "present" as of the whole picture, and the "label_map", moved as the picture is.
+    Shifts go up to 8 pixels, and what they uncover repeats the border. Pixels are normalised to -1…1, as the
+    classifiers' records do.
+
+    Args:
+        pictures: N×3×side×side uint8, as `rendered` gives them.
+        label_maps: N×side×side uint8, the same.
+        batch: how many are in a batch.
+        seed: of order, mirroring and shifts.
+
+    Yields:
+        Pixels, and a dict of the truth: "present" says which kinds the whole picture holds, and "label_map" is moved as
+        the picture is.
     """
     random = torch.Generator().manual_seed(seed)
     side = pictures.shape[-1]
@@ -151,11 +147,14 @@ def label_loss(network: nn.Module, pixels: Tensor, truth: dict[str, Tensor]) -> 
 
 
 def token_loss(network: VisionTransformer, pixels: Tensor, truth: dict[str, Tensor]) -> Tensor:
-    """`label_loss`, and five times the same for every patch: the head reads from its token which kinds cover it.
+    """`label_loss` of the picture, plus five times the same loss for its patches.
 
-    A kind covers a patch when it takes a quarter of it. After Jiang et al., "All Tokens Matter: Token Labeling for
-    Training Better Vision Transformers", arXiv 2104.10858; their labels are shares that another network gives, and
-    count half. A small transformer learns from far fewer scenes so, and keeps what it sees where it sees it.
+    For that, the network's head is applied to each patch's token too, and has to say which kinds cover this patch; a
+    kind covers it when it takes a quarter of it or more. In this way a small transformer learns from far fewer scenes,
+    and its tokens keep what they saw at their own place.
+
+    After Jiang et al., "All Tokens Matter: Token Labeling for Training Better Vision Transformers", arXiv 2104.10858.
+    Departure: their patch labels are shares that another network gives, and their patch loss is halved.
     """
     encoded: list[Tensor] = []
     handle = network.encoder.register_forward_hook(lambda _module, _inputs, output: encoded.append(output))
@@ -170,7 +169,10 @@ def token_loss(network: VisionTransformer, pixels: Tensor, truth: dict[str, Tens
 
 
 class PatchLoss(nn.Module):
-    """`label_loss`, and the same for every cell of one layer's maps, read by a linear head that is thrown away.
+    """`label_loss` of the picture, plus the same loss for every cell of one layer's maps.
+
+    A linear head of its own reads from each cell what share of it each kind takes. It is trained along with the
+    network, and thrown away afterwards.
 
     Args:
         layer: dotted name of the layer in the network that is trained; it emits N×H×W×C.
@@ -193,7 +195,7 @@ class PatchLoss(nn.Module):
 
 
 def box_loss(network: nn.Module, pixels: Tensor, truth: list[dict[str, Tensor]]) -> Tensor:
-    """Faster R-CNN's own four losses, added: objectness, proposals, classes, boxes."""
+    """The sum of Faster R-CNN's own four losses: object or not, where it is, its class, where its box ends."""
     targets = [{"boxes": one["boxes"], "labels": one["labels"] + 1} for one in truth]
     return torch.stack(list(network(pixels, targets).values())).sum()
 

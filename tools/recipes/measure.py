@@ -12,6 +12,7 @@ from lessons_lib import models
 from lessons_lib.core.resources import data
 from lessons_lib.metrics.tables import Table, box_maps, region_maps, sweep
 from lessons_lib.photos.collage import Scene, Scenes
+from tools.recipes.places import unwritable
 
 THREE_OBJECTS = Scenes(100, seed=3_000_000, count=3)
 TWO_COPIES = Scenes(100, seed=3_100_000, count=2, copies=True)
@@ -32,9 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("name", choices=sorted(MEASURED))
     name = parser.parse_args(arguments).name
-    tables = MEASURED[name]()
     file = data("measured", f"{name}.json")
-    file.parent.mkdir(exist_ok=True)
+    if why := unwritable(file.parent):
+        parser.error(why)
+    tables = MEASURED[name]()
     rounded = json.loads(json.dumps(tables), parse_float=lambda number: round(float(number), 3))
     file.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
     print(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""How good the embedded models are, on scenes whose truth is known: each figure, what it counts, and how sure it is."""
+"""How good the embedded models are, on scenes whose truth is known: each score, what it counts, and how sure it is."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from lessons_lib import models
 from lessons_lib.core.methods import Method, gradcam
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets import ClassScore
@@ -21,12 +20,13 @@ _CHUNK = 25
 
 
 @dataclass(frozen=True)
-class Figure:
+class Score:
     """A share measured on N scenes: Σ hits / Σ of over the scenes, averaged over the K columns.
 
     Args:
         name: as the card says it.
-        hits, of: N×K counts, K = 1 for a plain share, K classes for a mean IoU.
+        hits: N×K counts of what is right; K = 1 for a plain share, K classes for a mean IoU.
+        of: N×K counts of what could be right.
         definition: in words.
     """
 
@@ -44,7 +44,7 @@ class Figure:
         """The standard error of `value`, scene by scene as objects of one scene are not independent.
 
         The ratio estimator's, Cochran, "Sampling Techniques", eq. (6.13), without its finite-population factor.
-        One more scene in which everything fails is counted, so that a figure of 1 is not held to be certain.
+        One more scene in which everything fails is counted, so that a score of 1 is not held to be certain.
         """
         totals = self.of.sum(0)
         each = self.hits - self.hits.sum(0) / totals * self.of
@@ -52,23 +52,23 @@ class Figure:
         return float((residuals.square().sum() + (self.value / len(self.of)) ** 2).sqrt())
 
 
-def boxes(model: Explainable, scenes: Sequence[Scene]) -> list[Figure]:
+def box_scores(model: Explainable, scenes: Sequence[Scene]) -> list[Score]:
     """Return recall and precision of a detector's boxes at IoU 0.5 and score 0.5."""
     found, true, given = [], [], []
     for part, output in _outputs(model, scenes):
-        for scene, boxes in zip(part, output, strict=True):
-            sure = boxes["scores"] > 0.5
-            found.append(_matched(boxes["boxes"][sure], boxes["labels"][sure] - 1, scene))
+        for scene, answer in zip(part, output, strict=True):
+            sure = answer["scores"] > 0.5
+            found.append(_matched(answer["boxes"][sure], answer["labels"][sure] - 1, scene))
             true.append(len(scene.objects))
             given.append(int(sure.sum()))
     right = "same kind, IoU ≥ 0.5 with its box, score > 0.5, each object matched once, best score first"
     return [
-        Figure("recall", _column(found), _column(true), f"objects with a box: {right}"),
-        Figure("precision", _column(found), _column(given), f"boxes of score > 0.5 with an object: {right}"),
+        Score("recall", _column(found), _column(true), f"objects with a box: {right}"),
+        Score("precision", _column(found), _column(given), f"boxes of score > 0.5 with an object: {right}"),
     ]
 
 
-def regions(model: Explainable, scenes: Sequence[Scene]) -> list[Figure]:
+def region_scores(model: Explainable, scenes: Sequence[Scene]) -> list[Score]:
     """Return a segmenter's mean IoU over the object classes, pixels of all scenes counted together."""
     shared, either = [], []
     for part, output in _outputs(model, scenes):
@@ -77,10 +77,10 @@ def regions(model: Explainable, scenes: Sequence[Scene]) -> list[Figure]:
             shared.append([int((a & b).sum()) for a, b in pairs])
             either.append([int((a | b).sum()) for a, b in pairs])
     meaning = f"pixels in both ÷ pixels in either, over all scenes, mean of the {len(KINDS)} kinds without background"
-    return [Figure("mean IoU", torch.tensor(shared).double(), torch.tensor(either).double(), meaning)]
+    return [Score("mean IoU", torch.tensor(shared).double(), torch.tensor(either).double(), meaning)]
 
 
-def labels(model: Explainable, scenes: Sequence[Scene]) -> list[Figure]:
+def label_scores(model: Explainable, scenes: Sequence[Scene]) -> list[Score]:
     """Return how many labels a classifier gets right, and in how many scenes all of them."""
     right = []
     for part, output in _outputs(model, scenes):
@@ -90,12 +90,12 @@ def labels(model: Explainable, scenes: Sequence[Scene]) -> list[Figure]:
     every = each.all(1, keepdim=True).double()
     rule = f"present or absent at probability 0.5, {len(KINDS)} labels a scene"
     return [
-        Figure("labels right", each.sum(1, keepdim=True), torch.full_like(every, len(KINDS)), rule),
-        Figure("scenes right", every, torch.ones_like(every), f"scenes in which every label is right; {rule}"),
+        Score("labels right", each.sum(1, keepdim=True), torch.full_like(every, len(KINDS)), rule),
+        Score("scenes right", every, torch.ones_like(every), f"scenes in which every label is right; {rule}"),
     ]
 
 
-def peaks(model: Explainable, scenes: Sequence[Scene], method: Method = gradcam) -> list[Figure]:
+def peak_scores(model: Explainable, scenes: Sequence[Scene], method: Method = gradcam) -> list[Score]:
     """Return how often a heatmap's peak lies on an object of the explained kind, at the model's default layer."""
     hits = torch.zeros(len(scenes), 1).double()
     asked = [(index, kind) for index, scene in enumerate(scenes) for kind in sorted(set(scene.labels.tolist()))]
@@ -107,35 +107,18 @@ def peaks(model: Explainable, scenes: Sequence[Scene], method: Method = gradcam)
     of = torch.tensor([[len(set(scene.labels.tolist()))] for scene in scenes]).double()
     meaning = "maps, one for every kind present, whose peak cell's centre lies on an object of that kind; "
     meaning += f"{method.__name__} at {model.layer}"
-    return [Figure("peak on object", hits, of, meaning)]
+    return [Score("peak on object", hits, of, meaning)]
 
 
-Scorer = Callable[[Explainable, Sequence[Scene]], list[Figure]]
-SCORED: dict[str, tuple[Callable[[], Explainable], tuple[Scorer, ...]]] = {
-    "detector": (models.detector, (boxes,)),
-    "flat_cnn": (models.flat_cnn, (labels,)),
-    "vit": (models.vit, (labels, peaks)),
-    "segmenter": (models.segmenter, (regions,)),
-    "swin": (models.swin, (labels, peaks)),
-}
+Scorer = Callable[[Explainable, Sequence[Scene]], list[Score]]
+"""From a model and scenes to its scores on them."""
 
 
-def score(name: str, scenes: Sequence[Scene]) -> list[Figure]:
-    """Return the figures of the stored model `name` on `scenes`.
-
-    Example:
-        >>> [(figure.name, figure.value) for figure in score("vit", drawn(HELD_OUT))]
-    """
-    load, scorers = SCORED[name]
-    model = load()
-    return [figure for scorer in scorers for figure in scorer(model, scenes)]
-
-
-def drawn(scenes: Scenes) -> list[Scene]:
-    """Draw all scenes of a data set, with a progress bar."""
+def all_of(scenes: Scenes) -> list[Scene]:
+    """Make all scenes of a data set, with a progress bar."""
     from tqdm.auto import tqdm
 
-    return [scenes.scene(index) for index in tqdm(range(len(scenes)), desc="drawing scenes", unit=" scenes")]
+    return [scenes.scene(index) for index in tqdm(range(len(scenes)), desc="making scenes", unit=" scenes")]
 
 
 def _outputs(model: Explainable, scenes: Sequence[Scene]) -> Iterator[tuple[Sequence[Scene], Any]]:

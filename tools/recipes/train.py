@@ -8,21 +8,21 @@ import argparse
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 from torch import nn
 
 from lessons_lib import models
-from lessons_lib.models import networks, weights
-from lessons_lib.photos.collage import KINDS, Scene
-from tools.recipes import cards, scores
+from lessons_lib.core.engine.names import near
+from lessons_lib.models import weights
+from lessons_lib.photos.collage import Scene
+from tools.recipes import cards
 from tools.recipes.fitting import (
     Batch,
     Loss,
     PatchLoss,
+    augmented,
     box_loss,
-    drawn,
     fit,
     label_loss,
     new_scenes,
@@ -30,32 +30,40 @@ from tools.recipes.fitting import (
     rendered,
     token_loss,
 )
+from tools.recipes.places import unwritable
+from tools.recipes.scores import HELD_OUT, Score, Scorer, all_of, box_scores, label_scores, peak_scores, region_scores
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights of a model, besides the seed.
+    """All that decides the weights of a model, besides the seed, and how the model is scored.
 
     Args:
-        build: the network at random, on EfficientNet-Lite0 where it has a frozen part.
-        batches: from seed and steps to batches without end.
-        loss: from nothing to a function of network, pixels and truth that gives one number.
-        steps, rate: how often and how far AdamW steps; the rate rises and falls once (one-cycle).
+        record: the function in `models` that gives the model, trained or not.
+        batches: from seed and number of steps to that many batches or more.
+        loss: gives the loss, a function of network, pixels and truth.
+        steps: how many steps AdamW takes.
+        rate: the highest learning rate; it rises to that and falls again once (one-cycle).
         words: what the card says of the scenes.
+        scorers: what is measured on the held-out scenes, in the card's order.
     """
 
-    build: Callable[[], nn.Module]
+    record: Callable[..., models.Explainable]
     batches: Callable[[int, int], Iterable[Batch]]
     loss: Callable[[], Loss]
     steps: int
     rate: float
     words: str
+    scorers: tuple[Scorer, ...]
 
 
 def make(name: str, device: str = "cpu", seed: int = 0, steps: int | None = None) -> nn.Module:
     """Return the network that the recipe `name` gives; the same weights for the same seed on one machine.
 
     Args:
+        name: of the recipe.
+        device: where it is trained, "cpu" or "cuda".
+        seed: of weights, scenes and their order.
         steps: fewer than the recipe's, to try it.
     """
     recipe = RECIPES[name]
@@ -64,7 +72,7 @@ def make(name: str, device: str = "cpu", seed: int = 0, steps: int | None = None
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         torch.manual_seed(seed)
-        network = recipe.build().to(device).to(memory_format=torch.channels_last)
+        network = recipe.record(trained=False).network.to(device).to(memory_format=torch.channels_last)
         loss = recipe.loss()
         if isinstance(loss, torch.nn.Module):
             loss.to(device)
@@ -74,11 +82,18 @@ def make(name: str, device: str = "cpu", seed: int = 0, steps: int | None = None
     return network
 
 
+def score(name: str, scenes: Sequence[Scene]) -> list[Score]:
+    """Return the scores of the stored model `name` on `scenes`."""
+    recipe = RECIPES[name]
+    model = recipe.record()
+    return [one for scorer in recipe.scorers for one in scorer(model, scenes)]
+
+
 def write_card(name: str, device: str, seed: int, seconds: float, scenes: Sequence[Scene]) -> None:
     """Score the stored weights of `name` and write their card."""
     recipe = RECIPES[name]
-    size = weights.stored(name).stat().st_size
-    entries = weights.trained(recipe.build()).values()
+    size = weights.path_of(name).stat().st_size
+    entries = weights.trained(recipe.record(trained=False).network).values()
     kind = (
         f"{torch.get_num_threads()} CPU core{'s' * (torch.get_num_threads() > 1)}"
         if device == "cpu"
@@ -91,7 +106,7 @@ def write_card(name: str, device: str, seed: int, seconds: float, scenes: Sequen
         ("trained weights", f"{sum(entry.numel() for entry in entries):,}, stored in {size / 1e6:.1f} MB"),
         ("time", f"{seconds / 60:.1f} min on {kind}"),
     ]
-    cards.write(name, made, scores.score(name, scenes), len(scenes), scores.HELD_OUT.seed)
+    cards.write(name, made, score(name, scenes), len(scenes), HELD_OUT.seed)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -101,38 +116,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("name", nargs="?", help=f"the model to make: {', '.join(RECIPES)}")
     parser.add_argument("--score", metavar="NAME", help="score a stored model, or all of them, and make nothing")
-    parser.add_argument("--write", action="store_true", help="with --score: put the figures into the card")
+    parser.add_argument("--write", action="store_true", help="with --score: put the scores into the card")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where to train (default: cpu)")
     parser.add_argument(
-        "--seed", type=int, default=0, help=f"of weights, scenes and order, below {scores.HELD_OUT.seed:,} (default: 0)"
+        "--seed", type=int, default=0, help=f"of weights, scenes and order, below {HELD_OUT.seed:,} (default: 0)"
     )
     given = parser.parse_args(arguments)
     if (given.name is None) == (given.score is None):
         parser.error("name one model to make, or one to score with --score")
     known = [*RECIPES, *(["all"] if given.score else [])]
     if (asked := given.name or given.score) not in known:
-        near = get_close_matches(asked, known, n=3, cutoff=0.3) or known
-        parser.error(f"there is no recipe {asked!r}; near it: {', '.join(near)}")
-    if not 0 <= given.seed < scores.HELD_OUT.seed:
-        parser.error(
-            f"the seed must be from 0 to {scores.HELD_OUT.seed - 1}: {scores.HELD_OUT.seed} draws the held-out scenes"
-        )
+        parser.error(f"there is no recipe {asked!r}; {near(asked, known)}")
+    if not 0 <= given.seed < HELD_OUT.seed:
+        parser.error(f"the seed must be from 0 to {HELD_OUT.seed - 1}: {HELD_OUT.seed} draws the held-out scenes")
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.error("this machine has no GPU that torch can use: leave out --device")
     if given.write and not given.score:
         parser.error("--write goes with --score: a model that is made gets its card anyway")
+    if (given.name or given.write) and (why := unwritable(weights.path_of(asked).parent)):
+        parser.error(why)
     if given.score:
-        scenes = scores.drawn(scores.HELD_OUT)
+        scenes = all_of(HELD_OUT)
         for name in RECIPES if asked == "all" else [asked]:
-            figures = scores.score(name, scenes)
-            print("", name, *cards.table(figures), sep="\n", flush=True)
+            measured = score(name, scenes)
+            print("", name, *cards.table(measured), sep="\n", flush=True)
             if given.write:
-                cards.rewrite(name, figures)
+                cards.rewrite(name, measured)
         return
     start = time.monotonic()
     weights.save(asked, make(asked, given.device, given.seed))
-    write_card(asked, given.device, given.seed, time.monotonic() - start, scores.drawn(scores.HELD_OUT))
-    print(weights.stored(asked).with_suffix(".md").read_text(encoding="utf-8"))
+    write_card(asked, given.device, given.seed, time.monotonic() - start, all_of(HELD_OUT))
+    print(weights.path_of(asked).with_suffix(".md").read_text(encoding="utf-8"))
 
 
 def _new(batch: int, **normalisation: float) -> Callable[[int, int], Iterable[Batch]]:
@@ -141,50 +155,55 @@ def _new(batch: int, **normalisation: float) -> Callable[[int, int], Iterable[Ba
 
 
 def _kept(length: int, batch: int) -> Callable[[int, int], Iterable[Batch]]:
-    """Return a maker of batches from scenes that are drawn once and kept small."""
-    return lambda seed, steps: drawn(*rendered(min(length, steps * batch), seed, workers=2), batch, seed)
+    """Return a maker of batches from scenes that are made once and kept in a small size."""
+    return lambda seed, steps: augmented(*rendered(min(length, steps * batch), seed, workers=2), batch, seed)
 
 
 RECIPES = {
     "detector": Recipe(
-        build=lambda: networks.detector(models.imagenet().network, 1 + len(KINDS)),
+        record=models.detector,
         batches=_new(8),
         loss=lambda: box_loss,
         steps=450,
         rate=2e-3,
         words="8 new scenes a step",
+        scorers=(box_scores,),
     ),
     "segmenter": Recipe(
-        build=lambda: networks.segmenter(models.imagenet().network, 1 + len(KINDS)),
+        record=models.segmenter,
         batches=_new(8, mean=0.5, std=0.5),
         loss=lambda: region_loss,
         steps=450,
         rate=2e-3,
         words="8 new scenes a step",
+        scorers=(region_scores,),
     ),
     "vit": Recipe(
-        build=lambda: networks.vit(len(KINDS)),
+        record=models.vit,
         batches=_kept(8000, 64),
         loss=lambda: token_loss,
         steps=700,
         rate=1e-3,
         words="64 of 8,000 scenes a step, mirrored and shifted at random; labels, and which kinds cover each patch",
+        scorers=(label_scores, peak_scores),
     ),
     "swin": Recipe(
-        build=lambda: networks.swin(len(KINDS)),
+        record=models.swin,
         batches=_kept(6000, 32),
         loss=lambda: PatchLoss("norm", 192),
         steps=1200,
         rate=1e-3,
         words="32 of 6,000 scenes a step, mirrored and shifted at random; labels, and each patch's share of each kind",
+        scorers=(label_scores, peak_scores),
     ),
     "flat_cnn": Recipe(
-        build=lambda: networks.flat_cnn(len(KINDS)),
+        record=models.flat_cnn,
         batches=_kept(3000, 64),
         loss=lambda: label_loss,
         steps=400,
         rate=2e-3,
         words="64 of 3,000 scenes a step, mirrored and shifted by up to 8 pixels at random",
+        scorers=(label_scores,),
     ),
 }
 

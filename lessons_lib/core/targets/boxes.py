@@ -133,7 +133,8 @@ class BoxScore(OfBox):
 
     def words(self, output: Any, model: Explainable) -> str:
         assert self.followed is not None
-        return f"{self.followed.called}{name_of(self.followed.label, model)} {shown(self(output).item())}"
+        name = name_of(self.followed.label, model)
+        return f"{self.followed.called}{name}, score {shown(self(output).item())}"
 
 
 _EDGES = {

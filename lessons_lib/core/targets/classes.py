@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from lessons_lib.core.engine.outputs import kind_of, logits_of
-from lessons_lib.core.records import Explainable, index_of, name_of, whole
+from lessons_lib.core.records import Explainable, index_of, name_of, shown, whole
 from lessons_lib.core.targets.base import Target
 
 
@@ -44,8 +44,9 @@ class ClassScore(Target):
     def words(self, output: Any, model: Explainable) -> str:
         row = _row(output)
         index = self._index(row)
-        shown = model.probability(row) if model.probability else row
-        return f"{name_of(index, model)} {shown[index].item():.2f}"
+        if model.probability is None:
+            return f"{name_of(index, model)}, score {row[index].item():.2f}"
+        return f"{name_of(index, model)}, probability {shown(model.probability(row)[index].item())}"
 
     def _index(self, row: Tensor) -> int:
         if self.category is None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lessons_lib.core.engine.outputs import kind_of, logits_of
-from lessons_lib.core.records import Explainable, index_of, name_of
+from lessons_lib.core.records import Explainable, index_of, name_of, shown
 from lessons_lib.core.targets.base import Local
 
 
@@ -44,8 +44,8 @@ class PixelScore(Local):
 
     def words(self, output: Any, model: Explainable) -> str:
         category = index_of(self.category or 0, model)
-        value = _shown(output, model)[category, self.row, self.column].item()
-        return f"{name_of(category, model)} {value:.2f} at pixel row {self.row + 1}, column {self.column + 1}"
+        value = _value(_shown(output, model)[category, self.row, self.column], model)
+        return f"{name_of(category, model)}, {value} at pixel row {self.row + 1}, column {self.column + 1}"
 
     def _at(self, output: Any) -> Tensor:
         logits = _logits(output)
@@ -96,9 +96,9 @@ class RegionScore(Local):
 
     def words(self, output: Any, model: Explainable) -> str:
         category, mask = index_of(self.category, model), self._region(_logits(output))
-        value = _shown(output, model)[category][mask].mean().item()
+        value = _value(_shown(output, model)[category][mask].mean(), model)
         share = 100 * float(mask.float().mean())
-        return f"{name_of(category, model)} {value:.2f} over {share:.0f} % of the picture"
+        return f"{name_of(category, model)}, mean {value} over {share:.0f} % of the picture"
 
     def _region(self, logits: Tensor) -> Tensor:
         category = _checked(self.category, len(logits))
@@ -134,6 +134,10 @@ def _logits(output: Any) -> Tensor:
 def _shown(output: Any, model: Explainable) -> Tensor:
     logits = _logits(output)
     return model.probability(logits) if model.probability else logits
+
+
+def _value(number: Tensor, model: Explainable) -> str:
+    return f"probability {shown(number.item())}" if model.probability else f"score {number.item():.2f}"
 
 
 def _checked(category: Any, count: int) -> int:
