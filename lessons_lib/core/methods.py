@@ -1,7 +1,7 @@
 """The members of the family: activations and gradients in, coarse map out, before the final ReLU.
 
-Each takes what `capture` saw and returns one map of H×W for each picture. The final ReLU is the map's own business
-(`Heatmap.positive`), so that negative evidence is not lost.
+Each is a `Method`: from what was seen at a layer to one map of H×W for each picture. The final ReLU is the map's own
+business (`Heatmap.positive`), so that negative evidence is not lost.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from lessons_lib.core.engine import rerun
 from lessons_lib.core.engine.captured import Captured
 
 Method = Callable[[Captured], Tensor]
-"""From what was seen at a layer to one map of H×W for each picture."""
 
 
 def cam(seen: Captured) -> Tensor:
@@ -30,7 +29,7 @@ def cam(seen: Captured) -> Tensor:
         ValueError: the network does not end in global average pooling and one linear layer.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=cam)
+        >>> explain(models.imagenet(), photos.cat(), "tabby", method=cam)
     """
     w = seen.class_weights
     A = seen.activations
@@ -50,7 +49,7 @@ def gradcam(seen: Captured) -> Tensor:
         RuntimeError: no gradient reaches the layer.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=gradcam)
+        >>> explain(models.imagenet(), photos.cat(), "tabby", method=gradcam)
     """
     alpha = seen.gradients.mean(dim=(2, 3))
     A = seen.activations
@@ -70,7 +69,7 @@ def hirescam(seen: Captured) -> Tensor:
         RuntimeError: no gradient reaches the layer.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=hirescam)
+        >>> explain(models.imagenet(), photos.cat(), "tabby", method=hirescam)
     """
     g = seen.gradients
     A = seen.activations
@@ -89,7 +88,7 @@ def layercam(seen: Captured) -> Tensor:
         RuntimeError: no gradient reaches the layer.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), layer="blocks.4", method=layercam)
+        >>> explain(models.imagenet(), photos.cat(), "tabby", layer="blocks.4", method=layercam)
     """
     g = seen.gradients
     A = seen.activations
@@ -111,7 +110,7 @@ def xgradcam(seen: Captured) -> Tensor:
         RuntimeError: no gradient reaches the layer.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=xgradcam)
+        >>> explain(models.imagenet(), photos.cat(), "tabby", method=xgradcam)
     """
     g = seen.gradients
     A = seen.activations
@@ -158,7 +157,7 @@ def gradcam_plus_plus(seen: Captured) -> Tensor:
         RuntimeError: no gradient reaches the layer.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=gradcam_plus_plus)
+        >>> explain(models.imagenet(), photos.cat(), "tabby", method=gradcam_plus_plus)
     """
     g = seen.gradients
     A = seen.activations
@@ -194,8 +193,7 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
     """Ablation-CAM: the feature maps, each weighted by the share of the score that is lost without it.
 
     Formula: w_k = (y − y_k) / y, where y_k is the score with map k set to zero, and Σ_k w_k · A^k, Desai & Ramaswamy,
-    "Ablation-CAM", WACV 2020. No gradient is used. The network runs once more for each channel, from the layer on.
-
+    "Ablation-CAM", WACV 2020. No gradient is used: the network runs once more for each channel, from the layer on.
     Departure: y − y_k is divided by |y|, so that a map whose loss lowers a negative score still speaks for the class;
     for y > 0 this is the paper's. At y = 0 it is not divided.
 
@@ -206,8 +204,8 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
         N×H×W in units of the activations.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=ablationcam)
-        >>> explain(my_model, batch, layer="layer4", method=partial(ablationcam, chunk=8))
+        >>> explain(models.imagenet(), photos.cat(), "tabby", method=ablationcam)
+        >>> heats = explain(my_model, batch, layer="layer4", method=partial(ablationcam, chunk=8))
     """
     A = seen.activations
 
@@ -228,8 +226,7 @@ def scorecam(seen: Captured, chunk: int = 16) -> Tensor:
     Formula: S_k = f(X ∘ s(Up(A^k))) − f(X_b) with s(A) = (A − min A) / (max A − min A), α = softmax of S over the
     channels, and Σ_k α_k · A^k, algorithm 1 of Wang et al., "Score-CAM", arXiv 1910.01279; f is the target (for
     `ClassScore` the logit) and Up is bilinear. The baseline's score f(X_b) is the same for all channels, so the softmax
-    takes it away and it is not computed. No gradient is used. The whole network runs once more for each channel.
-
+    takes it away and it is not computed. No gradient is used: the whole network runs once more for each channel.
     Departure: where a map has the same value everywhere, 0/0 in s, its mask is zero.
 
     Args:
@@ -239,7 +236,7 @@ def scorecam(seen: Captured, chunk: int = 16) -> Tensor:
         N×H×W in units of the activations.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), ClassScore("tabby"), method=scorecam)
+        >>> explain(my_model, batch, 281, layer="layer1", method=scorecam)[0].values.shape
     """
     A = seen.activations
     X = seen.inputs
