@@ -3,13 +3,17 @@
 Example:
     >>> import lessons_lib as ll
     >>> ll.explain(ll.models.imagenet(), ll.photos.cat(), "tiger cat")
+    Heatmap(tiger cat, probability 0.39, score 9.24 · gradcam at bn2 · 7 × 7)
 """
+
+from typing import Any
 
 from lessons_lib import baselines, metrics, models, photos, show
 from lessons_lib.baselines import attention_rollout
 from lessons_lib.core import methods, targets
 from lessons_lib.core.boxes import boxes, runner_up
 from lessons_lib.core.engine import capture, layouts
+from lessons_lib.core.engine.names import near
 from lessons_lib.core.explain import at_layers, explain
 from lessons_lib.core.heatmap import Heatmap, fuse
 from lessons_lib.core.layers import layers
@@ -72,3 +76,9 @@ __all__ = [
     "targets",
     "xgradcam",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Say what a name that another package uses is called here."""
+    plain = name.lower().replace("plusplus", "_plus_plus").replace("pp", "_plus_plus")
+    raise AttributeError(f"lessons_lib has no {name!r}; {near(plain, __all__, otherwise='see `dir(lessons_lib)`')}.")

@@ -84,7 +84,7 @@ def test_the_region_is_what_the_crop_shows() -> None:
 
 def made(values: Tensor, photo: Photo, region: tuple[float, float, float, float] | None = None) -> ll.Heatmap:
     whole = (0.0, 0.0, float(photo.image.width), float(photo.image.height))
-    return ll.Heatmap(values, photo, region or whole, "tiger cat 0.38", 1.0, "gradcam", "bn2")
+    return ll.Heatmap(values, photo, region or whole, "tiger cat 0.38", "gradcam", "bn2")
 
 
 def plain(width: int, height: int, **objects: np.ndarray) -> Photo:

@@ -34,9 +34,7 @@ def photo(width: int = 90, height: int = 60) -> Photo:
 
 def heat(values: Any, *, region: Any = None, words: str = "dog 0.70", on: Photo | None = None) -> Heatmap:
     on = on or photo()
-    return Heatmap(
-        torch.tensor(values), on, region or (0.0, 0.0, *map(float, on.image.size)), words, 1.0, "method", "layer"
-    )
+    return Heatmap(torch.tensor(values), on, region or (0.0, 0.0, *map(float, on.image.size)), words, "method", "layer")
 
 
 LEFT, RIGHT = [[4.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, -8.0, 2.0]]

@@ -92,7 +92,7 @@ def aim(kind: str) -> ClassScore:
 
 
 def heatmap(values: list[list[float]]) -> Heatmap:
-    return Heatmap(torch.tensor(values), Photo(Image.new("RGB", (60, 40))), (0, 0, 60, 40), "", 1.0, "gradcam", "layer")
+    return Heatmap(torch.tensor(values), Photo(Image.new("RGB", (60, 40))), (0, 0, 60, 40), "", "gradcam", "layer")
 
 
 def test_where_a_map_lies_by_hand() -> None:

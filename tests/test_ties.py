@@ -13,7 +13,7 @@ from lessons_lib.metrics import centre_of_peak
 
 def made(values: Tensor, *objects: Outlined) -> ll.Heatmap:
     photo = Photo(Image.new("RGB", (40, 40)), objects)
-    return ll.Heatmap(values, photo, (0.0, 0.0, 40.0, 40.0), "cat 0.38", 1.0, "gradcam", "bn2")
+    return ll.Heatmap(values, photo, (0.0, 0.0, 40.0, 40.0), "cat 0.38", "gradcam", "bn2")
 
 
 def half(name: str, columns: slice) -> Outlined:

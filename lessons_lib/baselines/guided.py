@@ -33,7 +33,9 @@ def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any =
     simplicity", arXiv 1412.6806; the map is the length of R_0 over the three colours. See the module's warning.
 
     Args:
-        model, pictures, target: as in `explain`.
+        model: as in `explain`.
+        pictures: as in `explain`.
+        target: as in `explain`.
 
     Returns:
         A `Heatmap` or a list of them, as `explain` does, with values ≥ 0 at the input's resolution.
@@ -42,7 +44,9 @@ def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any =
         ValueError: no `nn.ReLU` or `nn.ReLU6` is in the network, so there is nothing to guide.
 
     Example:
-        >>> guided_backprop(models.imagenet(), photos.cat(), ClassScore("tiger cat")).show()
+        >>> guided_backprop(models.imagenet(), photos.cat(), "tiger cat")
+        Heatmap(tiger cat, probability 0.39 · beware: fails the sanity checks (arXiv 1810.03292), score 9.24 ·
+        guided_backprop at picture · 224 × 224)
     """
     model = Explainable.of(model)
     # An identity in front makes the picture itself a layer, so that `explain` has nothing to learn.
@@ -66,13 +70,18 @@ def guided_gradcam(
     Grad-CAM part; the fine lines are guided backpropagation's. See the module's warning.
 
     Args:
-        model, pictures, target, layer: as in `explain`.
+        model: as in `explain`.
+        pictures: as in `explain`.
+        target: as in `explain`.
+        layer: as in `explain`, for the Grad-CAM part.
 
     Returns:
         A `Heatmap` or a list of them, with values ≥ 0 at the input's resolution.
 
     Example:
-        >>> guided_gradcam(models.imagenet(), photos.cat(), ClassScore("tiger cat")).show()
+        >>> guided_gradcam(models.imagenet(), photos.cat(), "tiger cat")
+        Heatmap(tiger cat, probability 0.39 · beware: fails the sanity checks (arXiv 1810.03292), score 9.24 ·
+        guided_gradcam at bn2 · 224 × 224)
     """
     fine, coarse = guided_backprop(model, pictures, target), explain(model, pictures, target, layer=layer)
     if isinstance(fine, list):

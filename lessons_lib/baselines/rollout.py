@@ -39,7 +39,8 @@ def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap 
         ValueError: the network has no such attention, or attends within windows.
 
     Example:
-        >>> attention_rollout(models.vit(), collage.scene(1)).show()
+        >>> attention_rollout(models.vit(), scene)
+        Heatmap(attention rollout, no class · attention_rollout at 6 blocks · 14 × 14)
     """
     model = Explainable.of(model)
     photos, batch, regions = inputs.ready(pictures, model)
@@ -54,7 +55,7 @@ def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap 
     maps = (cells[:, 0] if special in _WITH_CLASS else cells[:, special:].mean(dim=1)).cpu()
     words = "attention rollout, no class"
     heats = [
-        Heatmap(values, photo, region, words, float(values.sum()), "attention_rollout", f"{len(attention)} blocks")
+        Heatmap(values, photo, region, words, "attention_rollout", f"{len(attention)} blocks")
         for values, photo, region in zip(maps, photos, regions, strict=True)
     ]
     return heats[0] if inputs.single(pictures) else heats

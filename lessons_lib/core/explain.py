@@ -79,8 +79,11 @@ def explain(
         UserWarning: a map is blank; the sentence names the cause.
 
     Example:
-        >>> explain(models.imagenet(), photos.cat(), "tiger cat").show()
-        >>> heats = explain(my_model, batch, 281, layer=my_model.layer4[-1], method=gradcam)
+        >>> explain(models.imagenet(), photos.cat(), "tiger cat")
+        Heatmap(tiger cat, probability 0.39, score 9.24 · gradcam at bn2 · 7 × 7)
+        >>> (heat,) = explain(my_model, batch, 281, layer=my_model.layer4[-1], method=gradcam)
+        >>> heat.values.shape
+        torch.Size([7, 7])
     """
     found = _explained(model, pictures, target, layer, method)
     heats = [fuse(maps) if isinstance(layer, list | tuple) else maps[0] for maps in found]
@@ -106,6 +109,8 @@ def at_layers(
 
     Example:
         >>> early, late = at_layers(models.imagenet(), photos.cat(), "tiger cat", layers=["blocks.2", "bn2"])
+        >>> early.values.shape, late.values.shape
+        (torch.Size([28, 28]), torch.Size([7, 7]))
     """
     found = _explained(model, pictures, target, list(layers), method)
     return [heats[0] if _one(pictures, target) else list(heats) for heats in zip(*found, strict=True)]
@@ -132,7 +137,7 @@ def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Metho
                 words, number = aim.words(row, model), asked[0].scores[index].item()  # words
                 place = photos[index], regions[index]
                 heats = [
-                    Heatmap(one[index], *place, words, number, _name(method), at.layer, chosen=named is None)
+                    Heatmap(one[index], *place, words, _name(method), at.layer, number, chosen=named is None)
                     for one, at in zip(maps, asked, strict=True)
                 ]
                 for heat, at in zip(heats, asked, strict=True):

@@ -1,5 +1,6 @@
 """A heatmap: raw values at the layer's resolution, where they lie on the photo, and what they say in words."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,9 +25,9 @@ class Heatmap:
         photo: what the map lies on.
         region: where on the photo it lies: left, top, right, bottom in the photo's pixels.
         words: the explained number in words, "tiger cat, probability 0.39".
-        score: the explained number itself; of a class, the logit.
         method: how the map was made.
         layer: where it was made.
+        score: the explained number itself, of a class the logit; NaN where no network was asked.
         chosen: the layer was chosen by `layers`' rule, as nobody named one; the description says so.
     """
 
@@ -34,9 +35,9 @@ class Heatmap:
     photo: Photo
     region: Region
     words: str
-    score: float
     method: str
     layer: str
+    score: float = math.nan
     chosen: bool = False
 
     @property
@@ -92,8 +93,9 @@ class Heatmap:
         Beside each share stands what evenly spread heat would have there, since a large object gets much by luck.
 
         Example:
-            "tiger cat, probability 0.39 · peak at row 4, column 2 of 7 × 7 · 97 % of the heat on the cat (evenly
-            spread: 95 %)"
+            >>> print(heat.describe())
+            tiger cat, probability 0.39 · peak at row 4, column 2 of 7 × 7 ·
+            97 % of the heat on the cat (evenly spread: 95 %)
         """
         rows, columns = self.values.shape
         if self.positive.max() == 0:
@@ -123,7 +125,8 @@ class Heatmap:
 
     def __repr__(self) -> str:
         rows, columns = self.values.shape
-        return f"Heatmap({self.words}, score {self.score:.2f}, {self.method} at {self.layer}, {rows} × {columns})"
+        score = "" if math.isnan(self.score) or "score" in self.words else f", score {self.score:.2f}"
+        return f"Heatmap({self.words}{score} · {self.method} at {self.layer} · {rows} × {columns})"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         return self.show()._repr_mimebundle_()
@@ -146,8 +149,10 @@ def fuse(heats: Sequence[Heatmap]) -> Heatmap:
         ValueError: there is no map, or they lie on different pictures.
 
     Example:
-        >>> fuse([explain(model, photo, layer=layer) for layer in ("blocks.4", "bn2")])
-        >>> explain(model, photo, layer=["blocks.4", "bn2"])        # the same
+        >>> fuse(at_layers(models.imagenet(), photos.cat(), "tiger cat", layers=["blocks.4", "bn2"]))
+        Heatmap(tiger cat, probability 0.39, score 9.24 · gradcam at blocks.4 + bn2 · 14 × 14)
+        >>> explain(models.imagenet(), photos.cat(), "tiger cat", layer=["blocks.4", "bn2"]).layer      # the same
+        'blocks.4 + bn2'
     """
     if not heats:
         raise ValueError("There is no map to fuse: name at least one layer.")

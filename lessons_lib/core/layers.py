@@ -54,10 +54,12 @@ def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) ->
     gradient is not zero. The network runs forward once, and backward once.
 
     Args:
-        model, pictures, target: as in `explain`.
+        model: as in `explain`.
+        pictures: as in `explain`.
+        target: as in `explain`.
 
     Example:
-        >>> layers(torchvision.models.resnet18(), batch)[-1]
+        >>> layers(my_model, batch)[-1]
         Candidate(layer='layer4', maps=(512, 7, 7), read_as='nchw', gradient=True)
     """
     model = Explainable.of(model)

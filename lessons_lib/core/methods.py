@@ -30,6 +30,7 @@ def cam(seen: Captured) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=cam)
+        Heatmap(tabby, probability 0.17, score 8.40 · cam at bn2 · 7 × 7)
     """
     w = seen.class_weights
     A = seen.activations
@@ -50,6 +51,7 @@ def gradcam(seen: Captured) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=gradcam)
+        Heatmap(tabby, probability 0.17, score 8.40 · gradcam at bn2 · 7 × 7)
     """
     alpha = seen.gradients.mean(dim=(2, 3))
     A = seen.activations
@@ -70,6 +72,7 @@ def hirescam(seen: Captured) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=hirescam)
+        Heatmap(tabby, probability 0.17, score 8.40 · hirescam at bn2 · 7 × 7)
     """
     g = seen.gradients
     A = seen.activations
@@ -89,6 +92,7 @@ def layercam(seen: Captured) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", layer="blocks.4", method=layercam)
+        Heatmap(tabby, probability 0.17, score 8.40 · layercam at blocks.4 · 14 × 14)
     """
     g = seen.gradients
     A = seen.activations
@@ -111,6 +115,7 @@ def xgradcam(seen: Captured) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=xgradcam)
+        Heatmap(tabby, probability 0.17, score 8.40 · xgradcam at bn2 · 7 × 7)
     """
     g = seen.gradients
     A = seen.activations
@@ -158,6 +163,7 @@ def gradcam_plus_plus(seen: Captured) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=gradcam_plus_plus)
+        Heatmap(tabby, probability 0.17, score 8.40 · gradcam_plus_plus at bn2 · 7 × 7)
     """
     g = seen.gradients
     A = seen.activations
@@ -180,6 +186,7 @@ def eigencam(seen: Captured) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), method=eigencam)
+        Heatmap(tiger cat, probability 0.39, score 9.24 · eigencam at bn2 · 7 × 7)
     """
     A = seen.activations
     cells = A.flatten(2).transpose(1, 2).to(torch.promote_types(A.dtype, torch.float32))  # no SVD in half precision
@@ -205,6 +212,7 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=ablationcam)
+        Heatmap(tabby, probability 0.17, score 8.40 · ablationcam at bn2 · 7 × 7)
         >>> heats = explain(my_model, batch, layer="layer4", method=partial(ablationcam, chunk=8))
     """
     A = seen.activations
@@ -236,7 +244,8 @@ def scorecam(seen: Captured, chunk: int = 16) -> Tensor:
         N×H×W in units of the activations.
 
     Example:
-        >>> explain(my_model, batch, 281, layer="layer1", method=scorecam)[0].values.shape
+        >>> explain(models.flat_cnn(), scene, "cat", method=scorecam)
+        Heatmap(cat, probability 1.00, score 12.92 · scorecam at features · 14 × 14)
     """
     A = seen.activations
     X = seen.inputs

@@ -36,8 +36,9 @@ class Photo:
 
     In Jupyter a photo shows itself, with its words. A mask without the image's height and width raises ValueError.
 
-    >>> photos.cat()
-    cat · 451 × 300 pixels · known outline: cat
+    Example:
+        >>> photos.cat()
+        cat · 451 × 300 pixels · known outline: cat
     """
 
     image: Image.Image
@@ -104,7 +105,8 @@ class Explainable:
         TypeError: the network is no `nn.Module`, or one that was scripted or traced; or the transform can't be read.
 
     Example:
-        >>> Explainable(resnet18(), transform=ResNet18_Weights.DEFAULT.transforms())
+        >>> from torchvision.models import ResNet18_Weights
+        >>> Explainable(my_model, transform=ResNet18_Weights.DEFAULT.transforms())
         Explainable(ResNet, layer chosen when it runs, resize 256, crop 224, 0 categories)
     """
 

@@ -40,7 +40,8 @@ def box_maps(model: Explainable, scenes: Iterable[Photo]) -> Table:
         another box of the scene, or the runner-up class for this box, is asked for (0 none, 1 all); "maps": how many.
 
     Example:
-        >>> box_maps(models.detector(), [TWO_COPIES.scene(0)])["hirescam"]["own"]
+        >>> round(box_maps(models.detector(), [scene])["hirescam"]["own"], 2)
+        0.66
     """
     found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
     for scene in scenes:
@@ -111,6 +112,7 @@ def stored(name: str) -> dict[str, Table]:
 
     Example:
         >>> stored("boxes")["two copies"]["hirescam"]["own"]
+        0.63
     """
     return json.loads(data("measured", f"{name}.json").read_text(encoding="utf-8"))
 
@@ -130,7 +132,9 @@ def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) ->
         the heat moves when the next kind in the list is asked for (0 none, 1 all); "maps": how many.
 
     Example:
-        >>> sweep(models.vit(), ["encoder.layers.encoder_layer_2.ln_1"], [collage.scene(1)])
+        >>> table = sweep(models.vit(), ["encoder.layers.encoder_layer_2.ln_1"], [scene])
+        >>> list(table["encoder.layers.encoder_layer_2.ln_1"])
+        ['gradcam', 'hirescam', 'layercam', 'eigencam']
     """
     found: dict[str, dict[str, list[dict[str, float]]]]
     found = {layer: {method.__name__: [] for method in COMPARED} for layer in layers}

@@ -16,7 +16,9 @@ def on_truth(heat: Heatmap, own: np.ndarray, others: np.ndarray) -> dict[str, fl
     """Return where a map lies: is its peak on what was asked for, and which share of its heat there and on the rest.
 
     Args:
-        own, others: H×W bool on the photo: what was asked for, and the other objects.
+        heat: the map.
+        own: H×W bool on the photo, true on what was asked for.
+        others: the same, true on the other objects.
 
     Returns:
         "peak": 1 or 0, for the centre of the highest cell; "own", "other": shares of the heat, 0…1.

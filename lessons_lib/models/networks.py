@@ -25,7 +25,8 @@ class Stages(nn.Module):
         lite0: timm's `tf_efficientnet_lite0`; its layers are shared, not copied.
 
     Example:
-        >>> {stride: tuple(maps.shape[1:]) for stride, maps in Stages(lite0)(torch.zeros(1, 3, 224, 224)).items()}
+        >>> stages = Stages(models.imagenet().network)
+        >>> {stride: tuple(maps.shape[1:]) for stride, maps in stages(batch).items()}
         {4: (24, 56, 56), 8: (40, 28, 28), 16: (112, 14, 14), 32: (320, 7, 7)}
     """
 

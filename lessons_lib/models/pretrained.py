@@ -52,7 +52,7 @@ def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
         RuntimeError: the download is damaged.
 
     Example:
-        >>> explain(full_size("vit_b_16"), photos.cat(), ClassScore("tabby")).describe()
+        >>> explain(models.full_size("vit_b_16"), photos.cat(), "tabby")
     """
     if name not in _NETWORKS:
         raise ValueError(f"There is no full-size network {name!r}; {near(name, _NETWORKS)}.")

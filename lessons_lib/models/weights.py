@@ -23,7 +23,7 @@ def load(name: str, network: Network) -> Network:
         ValueError: the file is not the one this course was measured with, or was made for another network.
 
     Example:
-        >>> load("vit", networks.vit(classes=5))
+        >>> network = load("vit", models.vit(trained=False).network)
     """
     needs(f"models.{name}()", "safetensors")
     from safetensors import SafetensorError

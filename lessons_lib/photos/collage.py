@@ -69,7 +69,15 @@ class Scenes(Dataset[tuple[tv_tensors.Image, dict[str, torch.Tensor]]]):
     give the same bytes in every process; another seed gives other scenes.
     `options` are those of `scene`, and wrong ones raise here.
 
-    >>> image, truth = Scenes(8000, seed=1, count=(1, 3))[0]
+    Args:
+        length: how many scenes there are.
+        seed: what they are made from.
+        options: those of `scene`.
+
+    Example:
+        >>> image, truth = collage.Scenes(8000, seed=1, count=(1, 3))[0]
+        >>> image.shape, truth["boxes"].shape
+        (torch.Size([3, 224, 224]), torch.Size([2, 4]))
     """
 
     def __init__(self, length: int, seed: int = 0, **options: Any) -> None:
@@ -133,8 +141,9 @@ def scene(
     Raises:
         ValueError: an argument is out of its range, a name is unknown, or the objects do not fit.
 
-    >>> scene(3, count=7, copies=True, kinds=["cat"]).describe()
-    'collage · 224 × 224 pixels · known outline: 7 × cat'
+    Example:
+        >>> collage.scene(3, count=7, copies=True, kinds=["cat"])
+        collage · 224 × 224 pixels · known outline: 7 × cat
     """
     for kind in [*kinds, *([shortcut] if shortcut is not None else [])]:
         _known(kind, KINDS, "kind")

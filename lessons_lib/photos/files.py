@@ -24,8 +24,9 @@ def open(file: str | PathLike[str] | IO[bytes]) -> Photo:
         FileNotFoundError: there is no such file.
         ValueError: the file is a folder, no picture, damaged or too large; the sentence says which.
 
-    >>> photos.open("holiday.jpg").describe()
-    'holiday · 4032 × 3024 pixels'
+    Example:
+        >>> photos.open("holiday.jpg")
+        holiday · 640 × 480 pixels
     """
     name = str(getattr(file, "name", "picture")) if hasattr(file, "read") else fspath(file)
     try:

@@ -23,7 +23,7 @@ class Figure:
         words: what it shows; they also stand under it.
 
     Example:
-        >>> figure = explain(model, photo).show()
+        >>> figure = heat.show()
         >>> figure.save("where.png")
     """
 

@@ -69,6 +69,6 @@ def vary(draw: Callable[..., Figure], **controls: Any) -> Varied:
         ValueError: a control is none of these.
 
     Example:
-        >>> vary(lambda opacity: heat.show(opacity=opacity), opacity=(0.0, 1.0, 0.1))
+        >>> varied = show.vary(lambda opacity: heat.show(opacity=opacity), opacity=(0.0, 1.0, 0.1))
     """
     return Varied(draw, controls)

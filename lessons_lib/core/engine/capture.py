@@ -36,9 +36,9 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout | None 
         RuntimeError: the weights were created under inference_mode.
 
     Example:
-        >>> seen = run(resnet, batch, "layer4")
+        >>> seen = capture.run(my_model, batch, "layer4")
         >>> seen.activations.shape
-        torch.Size([1, 2048, 7, 7])
+        torch.Size([1, 512, 7, 7])
     """
     (seen,) = run_through(network, inputs, [layer], layout)
     return seen

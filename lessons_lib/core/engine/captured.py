@@ -87,9 +87,9 @@ class Captured:
         """Return the same with a question asked: the score of each picture, N, and how other runs are scored.
 
         Example:
-            >>> seen = run(resnet, batch, "layer4")
+            >>> seen = capture.run(my_model, batch, "layer4")
             >>> seen.scored(seen.output[:, 281]).gradients.shape
-            torch.Size([1, 2048, 7, 7])
+            torch.Size([1, 512, 7, 7])
         """
         return replace(self, question=Question(scores, rescore, [self.emission]))
 

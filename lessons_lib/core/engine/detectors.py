@@ -46,8 +46,10 @@ def every_score(network: nn.Module) -> Iterator[None]:
     R-CNN make for every box they keep, are left out meanwhile: there may be tens of thousands.
 
     Example:
-        >>> with every_score(network):
-        ...     (found,) = network(batch)
+        >>> with every_score(detector):
+        ...     (found,) = detector(picture)
+        >>> len(found["scores"]) > len(detector(picture)[0]["scores"])
+        True
     """
     before = [(head, {name: getattr(head, name) for name in _ALL if hasattr(head, name)}) for head in heads(network)]
     try:
@@ -95,8 +97,10 @@ def stretch(network: nn.Module, inputs: Tensor) -> tuple[float, float]:
         inputs: N×C×H×W, what it is given.
 
     Example:
-        >>> stretch(fasterrcnn_resnet50_fpn_v2(), torch.zeros(1, 3, 300, 451))      # 800 × 1202, padded to 800 × 1216
-        (1.0116…, 1.0)
+        >>> from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_fpn
+        >>> network = fasterrcnn_mobilenet_v3_large_fpn(weights=None, weights_backbone=None)
+        >>> stretch(network, torch.zeros(1, 3, 300, 451))      # resized to 800 × 1202, padded to 800 × 1216
+        (1.0116..., 1.0)
     """
     transform = getattr(network, "transform", None)
     if not isinstance(transform, GeneralizedRCNNTransform) or inputs.ndim != 4:
@@ -116,8 +120,10 @@ def sparse(network: nn.Module) -> Iterator[None]:
     gradient is the same, since in eval mode a box head treats each proposal by itself. Other networks run as they are.
 
     Example:
-        >>> with sparse(network):
-        ...     (found,) = network(batch)
+        >>> with sparse(detector):
+        ...     (found,) = detector(picture)
+        >>> found["scores"].requires_grad
+        True
     """
     with ExitStack() as changed:
         for module in network.modules():
@@ -190,8 +196,12 @@ def narrowed(
         label: the box's class.
 
     Example:
-        >>> with narrowed(network, picture, edges, label)():
-        ...     network(torch.cat([picture, picture]))
+        >>> (found,) = detector(picture)
+        >>> state = narrowed(detector, picture, edges_of(found["boxes"][0]), int(found["labels"][0]))
+        >>> with state():
+        ...     one, other = detector(torch.cat([picture, picture]))
+        >>> torch.equal(one["boxes"], other["boxes"])
+        True
     """
     detector = next((module for module in network.modules() if isinstance(module, GeneralizedRCNN)), None)
     if detector is None:

@@ -23,8 +23,11 @@ def hooked(
     No hook stays, also when the run fails or a module takes none.
 
     Example:
-        >>> with hooked([network.layer4], after=lambda module, inputs, output: shapes.append(output.shape)):
-        ...     network(batch)
+        >>> shapes = []
+        >>> with hooked([my_model.layer4], after=lambda module, inputs, output: shapes.append(output.shape)):
+        ...     logits = my_model(batch)
+        >>> shapes
+        [torch.Size([1, 512, 7, 7])]
     """
     with ExitStack() as hooks:
         for module in modules:
@@ -40,8 +43,10 @@ def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
     """Let modules run another `forward`; afterwards each runs what it ran before. Such states may be nested.
 
     Example:
-        >>> with forwards({network.layer4: lambda x: stored}):
-        ...     network(batch)
+        >>> with forwards({my_model.layer4: lambda x: torch.zeros(1, 512, 7, 7)}):
+        ...     logits = my_model(batch)
+        >>> torch.equal(logits[0], my_model.fc.bias)
+        True
     """
     own = {module: vars(module)["forward"] for module in others if "forward" in vars(module)}
     try:

@@ -27,7 +27,8 @@ def like(emitted: Emitted, tensors: Sequence[Tensor]) -> Emitted:
     """Return `emitted` with other tensors in the places of its own.
 
     Example:
-        >>> like({"0": a, "1": b}, [2 * a, 2 * b])      # {"0": 2 * a, "1": 2 * b}
+        >>> like({"0": torch.zeros(1), "1": torch.zeros(1)}, [torch.ones(1), torch.ones(2)])
+        {'0': tensor([1.]), '1': tensor([1., 1.])}
     """
     if isinstance(emitted, Tensor):
         return tensors[0]

@@ -24,7 +24,8 @@ class Target:
     state (`state`), or are made of others (`terms`).
 
     Example:
-        >>> explain(model, photo, lambda output: output[281] - output[282])     # tabby rather than tiger cat
+        >>> explain(models.imagenet(), photos.cat(), lambda output: output[281] - output[282])  # tabby, not tiger cat
+        Heatmap(score -0.84 · gradcam at bn2 · 7 × 7)
     """
 
     def __call__(self, output: Any) -> Tensor:

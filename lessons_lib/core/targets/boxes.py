@@ -122,7 +122,10 @@ class BoxScore(OfBox):
         TypeError: the output has no boxes.
 
     Example:
-        >>> explain(models.detector(), scene, [BoxScore(0), BoxScore(1), BoxScore(0, "astronaut")], method=hirescam)
+        >>> for heat in explain(models.detector(), scene, [BoxScore(0), BoxScore(0, "astronaut")], method=hirescam):
+        ...     print(heat.words)
+        box 0: cat, score 1.00
+        box 0: astronaut, score below 0.01
     """
 
     def __call__(self, output: Any) -> Tensor:
@@ -154,14 +157,16 @@ class BoxEdge(OfBox):
     What speaks for it pushes the edge to the right or down, or makes the box larger.
 
     Args:
-        box, category: as in `BoxScore`.
+        box: as in `BoxScore`.
+        category: as in `BoxScore`.
         edge: "left", "top", "right", "bottom", "width" or "height".
 
     Raises:
         ValueError: there is no such edge or box, or the box vanishes when the network is run again.
 
     Example:
-        >>> explain(models.detector(), scene, BoxEdge(0, edge="width"), method=hirescam)
+        >>> explain(models.detector(), scene, BoxEdge(0, edge="width"), method=hirescam).words
+        'box 0: width of the cat 77'
     """
 
     edge: str = "left"

@@ -26,7 +26,8 @@ class ClassScore(Target):
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), ClassScore("tiger cat"))
-        >>> explain(my_model, batch, ClassScore(281), layer=my_model.layer4)
+        Heatmap(tiger cat, probability 0.39, score 9.24 · gradcam at bn2 · 7 × 7)
+        >>> (heat,) = explain(my_model, batch, ClassScore(281), layer=my_model.layer4)
     """
 
     category: int | str | None = None

@@ -23,7 +23,8 @@ class Difference(Target):
         second: the same.
 
     Example:
-        >>> explain(model, photo, Difference("tabby", "tiger cat"))
+        >>> explain(models.imagenet(), photos.cat(), Difference("tabby", "tiger cat"))
+        Heatmap(tabby, probability 0.17 − tiger cat, probability 0.39, score -0.84 · gradcam at bn2 · 7 × 7)
     """
 
     first: Asked

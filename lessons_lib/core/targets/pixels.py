@@ -17,7 +17,8 @@ class PixelScore(Local):
     """The logit of one class at one pixel of a segmentation.
 
     Args:
-        row, column: in the network's output, which has the size of its input, from 0.
+        row: from 0, in the network's output, which has the size of its input.
+        column: the same.
         category: the class, by index or name; `None` is the one with the highest logit there.
 
     Raises:
@@ -25,7 +26,8 @@ class PixelScore(Local):
         TypeError: the output holds no maps of logits.
 
     Example:
-        >>> explain(models.segmenter(), scene, PixelScore(100, 60, "cat"), method=hirescam)
+        >>> explain(models.segmenter(), scene, PixelScore(160, 100, "cat"), method=hirescam).words
+        'cat, probability 1.00 at pixel row 161, column 101'
     """
 
     row: int
@@ -76,8 +78,10 @@ class RegionScore(Local):
         TypeError: the output holds no maps of logits.
 
     Example:
-        >>> explain(models.segmenter(), scene, RegionScore("cat"))
-        >>> explain(models.segmenter(), scene, RegionScore("cat", scene.objects[0].mask))
+        >>> explain(models.segmenter(), scene, RegionScore("cat")).words
+        'cat, mean probability 0.97 over 9 % of the picture'
+        >>> explain(models.segmenter(), scene, RegionScore("cat", scene.objects[1].mask.copy())).words
+        'cat, mean probability 0.99 over 8 % of the picture'
     """
 
     category: int | str
