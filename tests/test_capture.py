@@ -231,7 +231,7 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(n, 0.5),
         TypeError,
-        "A target is a class by its index or name, a target such as ClassScore(281), or a function of one picture's "
+        "A target is a class by its index or name, a target such as ll.ClassScore(281), or a function of one picture's "
         "output, not 0.5.",
     ),
     "unknown class name": (
@@ -274,7 +274,7 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         OneLogit,
         lambda n: asked(n, ll.ClassScore(1)),
         ValueError,
-        "This model gives one logit, so there is no class 1: take ClassScore(0) for the positive class, "
+        "This model gives one logit, so there is no class 1: take ll.ClassScore(0) for the positive class, "
         "or `lambda output: -output[0]` for the negative one.",
     ),
     "dict without logits": (
@@ -379,13 +379,13 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(n, pictures="cat.jpg"),
         TypeError,
-        "Give photos, PIL images or one batch tensor, not a str: open a file with `photos.open(path)`",
+        "Give photos, PIL images or one batch tensor, not a str: open a file with `ll.photos.open(path)`",
     ),
     "a list of tensors": (
         Small,
         lambda n: asked(n, pictures=list(BATCH)),
         TypeError,
-        "not a tensor of shape 3 × 4 × 6: open a file with `photos.open(path)`, stack tensors with `torch.stack`",
+        "not a tensor of shape 3 × 4 × 6: open a file with `ll.photos.open(path)`, stack tensors with `torch.stack`",
     ),
     "an array": (
         Small,

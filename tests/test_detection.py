@@ -286,7 +286,9 @@ def test_a_pyramid_is_laid_on_its_finest_grid() -> None:
     rows = [[1.0, 1.0, 2.0, 3.0, 3.0], [4.0, 4.0, 5.0, 6.0, 6.0], [4.0, 4.0, 5.0, 6.0, 6.0]]
     torch.testing.assert_close(laid[0, 0], torch.tensor(rows))
     torch.testing.assert_close(laid[0, 1], fine[0, 0])
-    with pytest.raises(TypeError, match=r"emits 2 tensors in a dict, a `layouts\.pyramid`: choose a layer inside it"):
+    with pytest.raises(
+        TypeError, match=r"emits 2 tensors in a dict, an `ll\.layouts\.pyramid`: choose a layer inside it"
+    ):
         layouts.nchw({"coarse": coarse, "fine": fine})
 
 

@@ -1,9 +1,10 @@
 """Docstrings: what an example prints is what it says, and every argument stands on a line of its own."""
 
-import ast
 import doctest
+import inspect
 import pkgutil
 import re
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -19,21 +20,21 @@ from torchvision.models import resnet18
 
 import lessons_lib as ll
 
-ROOT = Path(__file__).parent.parent
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 # Examples that are not run, each with its reason.
 NOT_RUN = {"lessons_lib.models.pretrained.full_size": "downloads the weights"}
 
 
+def modules() -> Iterator[Any]:
+    for each in pkgutil.walk_packages(ll.__path__, "lessons_lib."):
+        yield import_module(each.name)
+
+
 def examples() -> dict[str, doctest.DocTest]:
     """Return every docstring of the library that holds an example, by its object's full name."""
-    found = {}
-    for module in [ll.__name__, *(each.name for each in pkgutil.walk_packages(ll.__path__, "lessons_lib."))]:
-        for one in doctest.DocTestFinder().find(import_module(module)):
-            if one.examples:
-                found[one.name] = one
-    return found
+    found = [one for module in (ll, *modules()) for one in doctest.DocTestFinder().find(module)]
+    return {one.name: one for one in found if one.examples}
 
 
 EXAMPLES = examples()
@@ -61,7 +62,10 @@ def names() -> dict[str, Any]:
 def failures(example: doctest.DocTest, names: dict[str, Any]) -> str:
     """Run one docstring's examples and return what they print that they do not say."""
     told: list[str] = []
-    example = doctest.DocTest(example.examples, {**example.globs, **names}, *vars(example).values())
+    known = {**example.globs, **names}
+    example = doctest.DocTest(
+        example.examples, known, example.name, example.filename, example.lineno, example.docstring
+    )
     doctest.DocTestRunner(optionflags=OPTIONS, verbose=False).run(example, out=told.append)
     return "".join(told)
 
@@ -74,3 +78,37 @@ def test_an_example_prints_what_it_says(
     Image.new("RGB", (640, 480)).save("holiday.jpg")
     torch.manual_seed(0)
     assert failures(EXAMPLES[name], names) == ""
+
+
+def test_a_wrong_output_and_an_error_are_told(names: dict[str, Any]) -> None:
+    for wrong in (">>> heat.values.shape\ntorch.Size([7, 8])\n", ">>> heat.nothing\n", ">>> heat.layer\n"):
+        planted = doctest.DocTestParser().get_doctest(wrong, {}, "planted", None, 0)
+        assert "Failed example" in failures(planted, names)
+
+
+def test_only_examples_that_exist_are_left_out() -> None:
+    assert set(NOT_RUN) <= set(EXAMPLES)
+
+
+def arguments() -> dict[str, tuple[Callable[..., Any], list[str]]]:
+    """Return what stands before the colons under `Args:`, for every function, method and class of the library."""
+    found = {}
+    for module in modules():
+        own = [one for _, one in inspect.getmembers(module) if getattr(one, "__module__", "") == module.__name__]
+        inner = [one for each in own if inspect.isclass(each) for one in vars(each).values() if inspect.isfunction(one)]
+        for one in (*own, *inner):
+            if block := re.search(r"^Args:\n((?: .*\n?|\n)+)", inspect.cleandoc(one.__doc__ or ""), re.MULTILINE):
+                found[f"{module.__name__}.{one.__qualname__}"] = (
+                    one,
+                    re.findall(r"^    (\S.*?):", block[1], re.MULTILINE),
+                )
+    return found
+
+
+ARGUMENTS = arguments()
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_each_argument_has_a_line_of_its_own_and_is_one(name: str) -> None:
+    takes, told = ARGUMENTS[name]
+    assert set(told) <= set(inspect.signature(takes).parameters)

@@ -299,7 +299,7 @@ def test_a_layer_that_is_off_is_named_by_methods_without_gradients(method) -> No
 
 def test_what_is_left_where_all_cancels_is_told_as_rounding_and_a_small_map_is_not() -> None:
     network = Ended(Normed())
-    with pytest.warns(UserWarning, match="cancels, and the rest is rounding.* take `method=gradcam`") as caught:
+    with pytest.warns(UserWarning, match="cancels, and the rest is rounding.* take `method=ll.gradcam`") as caught:
         ll.explain(network, CELLS, ll.ClassScore(1), layer="features", method=ll.hirescam)
     assert len(caught) == 1
     with warnings.catch_warnings():

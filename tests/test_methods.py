@@ -155,7 +155,7 @@ torch.manual_seed(0)  # for the layers below, whose weights do not matter
     ids=["flatten", "two linear layers", "softmax inside", "max pooling", "a layer too early", "no linear layer"],
 )
 def test_cam_refuses_a_network_that_ends_otherwise(network: nn.Module) -> None:
-    with pytest.raises(ValueError, match=f"{NO_CAM}.*take `gradcam`"):
+    with pytest.raises(ValueError, match=f"{NO_CAM}.*take `method=ll.gradcam`"):
         values(network, ll.ClassScore(0), ll.cam)
 
 

@@ -77,12 +77,12 @@ def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], tuple[i
     if not found:
         raise ValueError(
             f"This {name} has no attention among all tokens that can be read (torch's nn.MultiheadAttention, timm's "
-            "Attention), so there is nothing to roll out: take a gradient method, `explain(…, method=gradcam)`."
+            "Attention), so there is nothing to roll out: take a gradient method, `ll.explain(…, method=ll.gradcam)`."
         )
     if len({W.shape for W in found}) > 1 or len(found[0]) != len(batch):
         raise ValueError(
             f"This {name} attends within windows or to a changing number of tokens, and rollout needs the same tokens "
-            "in every block: take a gradient method, `explain(…, method=gradcam)`."
+            "in every block: take a gradient method, `ll.explain(…, method=ll.gradcam)`."
         )
     height, width = size or batch.shape[-2:]
     return found, (height, width)

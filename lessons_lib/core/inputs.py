@@ -50,7 +50,7 @@ def _of_tensor(pictures: Tensor, _model: Explainable) -> tuple[list[Photo], Tens
         raise TypeError(
             f"This tensor holds {str(pictures.dtype).removeprefix('torch.')}, and a network takes what it was "
             "trained on: pixels in [0, 1], less the mean and divided by the standard deviation. "
-            "`models.Preprocess()` makes that of a picture, with ImageNet's."
+            "`ll.Preprocess()` makes that of a picture, with ImageNet's."
         )
     batch = pictures if pictures.ndim == 4 else pictures[None]
     height, width = batch.shape[2:]
@@ -63,13 +63,13 @@ def _of_photos(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, 
         if not isinstance(one, Pictured):
             raise TypeError(
                 f"Give photos, PIL images or one batch tensor, not {kind_of(one)}: open a file with "
-                "`photos.open(path)`, stack tensors with `torch.stack`, make an array a picture with "
+                "`ll.photos.open(path)`, stack tensors with `torch.stack`, make an array a picture with "
                 "`PIL.Image.fromarray`."
             )
     if model.transform is None:
         raise ValueError(
             "This model comes without preprocessing, so it can't take a photo: give it a tensor that is ready for it, "
-            "or a record, `models.Explainable(network, transform=models.Preprocess(…))`."
+            "or a record, `ll.Explainable(network, transform=ll.Preprocess(256, 224))`."
         )
     photos = [one if isinstance(one, Photo) else Photo(upright_rgb(one)) for one in given]
     inputs = [model.transform(photo.image) for photo in photos]

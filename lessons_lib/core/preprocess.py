@@ -115,7 +115,7 @@ def _composed(steps: Sequence[Any]) -> Preprocess:
     for step in steps:
         kind = type(step).__name__.removeprefix("Maybe")
         if kind == "Resize" and not {"resize", "crop"} & found.keys() and getattr(step, "max_size", None) is None:
-            found["resize"], found["interpolation"] = _asked(step.size), step.interpolation
+            found["resize"], found["interpolation"] = _asked(step.size), InterpolationMode(step.interpolation)
         elif kind == "CenterCrop" and "crop" not in found:
             found["crop"] = _asked(step.size)
         elif kind == "Normalize":

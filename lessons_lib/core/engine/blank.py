@@ -17,7 +17,7 @@ def cause(values: Tensor, seen: Captured, index: int) -> str | None:
             return None
         return (
             f"what each cell adds up at {seen.layer} cancels, and the rest is rounding. So it is where a norm follows, "
-            "which takes the size of a cell away; take `method=gradcam`, or the layer behind that norm"
+            "which takes the size of a cell away; take `method=ll.gradcam`, or the layer behind that norm"
         )
     if gradients is not None and not gradients.any():
         if _saturated(seen.scores[index]):
@@ -34,7 +34,7 @@ def cause(values: Tensor, seen: Captured, index: int) -> str | None:
     if gradients is not None and gradients.max() <= 0 and not values.any():
         return (
             f"all gradients at {seen.layer} are negative before the method's own ReLU, so everything there speaks "
-            "against it; take `method=hirescam`, which has no such ReLU, and see `heat.values`"
+            "against it; take `method=ll.hirescam`, which has no such ReLU, and see `heat.values`"
         )
     if values.max() == values.min():
         return f"the weighted maps at {seen.layer} add up to one value everywhere; choose another layer or method"

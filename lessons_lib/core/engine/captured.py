@@ -164,13 +164,15 @@ class Captured:
         ):
             raise ValueError(
                 f"CAM needs a network that goes from layer {self.layer!r} through global average pooling and "
-                "one linear layer to the logits, and this one does not: take `gradcam`, which needs no special ending."
+                "one linear layer to the logits, and this one does not: take `method=ll.gradcam`, which needs no special "
+                "ending."
             )
         self._check_tracked()
         (share,) = self._reached(list(self._asked.gradients_to([logits]).values()))
         if not _agree((share * logits).sum(dim=1), self.scores):
             raise ValueError(
-                "CAM explains a logit, or a weighted sum of logits, and this target is neither: take `method=gradcam`."
+                "CAM explains a logit, or a weighted sum of logits, and this target is neither: take "
+                "`method=ll.gradcam`."
             )
         return (share @ linear.weight).detach()
 

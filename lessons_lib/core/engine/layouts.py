@@ -72,7 +72,7 @@ def recognised(emitted: Emitted, pictures: int, size: tuple[int, int]) -> Layout
         raise ValueError(
             f"The layer's output is {_shape(emitted)}, and neither its last two axes nor the two before the last are a "
             f"picture of {size[0]} × {size[1]} on a coarser grid. Choose another layer, or say how to read it with a "
-            "layout in the model's record, for example `models.Explainable(…, layout=layouts.nchw)`."
+            "layout in the model's record, for example `ll.Explainable(…, layout=ll.layouts.nchw)`."
         )
     return numbered(emitted.shape[1], size)
 
@@ -100,7 +100,7 @@ def numbered(count: int, size: tuple[int, int]) -> Layout:
     raise ValueError(
         f"The layer emits {count} tokens for a picture of {size[0]} × {size[1]}. The nearest grid, {rows} × {columns}, "
         f"has {rows * columns} patches, and {count - rows * columns} tokens are left, where 0, {known} were expected. "
-        "Give the grid yourself: `models.Explainable(…, layout=partial(layouts.tokens, grid=(rows, columns)))`."
+        "Give the grid yourself: `ll.Explainable(…, layout=partial(ll.layouts.tokens, grid=(rows, columns)))`."
     )
 
 
@@ -120,7 +120,7 @@ def nchw(emitted: Tensor) -> Tensor:
     """
     if not isinstance(emitted, Tensor):
         raise TypeError(
-            f"The layer emits {len(emitted)} tensors in a {type(emitted).__name__}, a `layouts.pyramid`: choose a "
+            f"The layer emits {len(emitted)} tensors in a {type(emitted).__name__}, an `ll.layouts.pyramid`: choose a "
             "layer inside it that emits one."
         )
     if emitted.ndim != 4:

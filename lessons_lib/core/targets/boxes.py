@@ -75,7 +75,7 @@ class OfBox(Local):
                 above = f" with a score above its threshold of {self.threshold:g}" if self.threshold >= 0 else ""
                 raise ValueError(
                     f"The network finds no box in this picture{above}: choose another picture, or ask about a place, "
-                    "`BoxScore((left, top, right, bottom), category)`."
+                    "`ll.BoxScore((left, top, right, bottom), category)`."
                 )
             if not 0 <= self.box < count:
                 raise ValueError(f"There is no box {self.box}: the network finds {count}, numbered from 0.")

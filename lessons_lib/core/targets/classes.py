@@ -59,7 +59,7 @@ class ClassScore(Target):
             return index
         if len(row) == 1:
             raise ValueError(
-                f"This model gives one logit, so there is no class {index}: take ClassScore(0) for the "
+                f"This model gives one logit, so there is no class {index}: take ll.ClassScore(0) for the "
                 "positive class, or `lambda output: -output[0]` for the negative one."
             )
         raise ValueError(f"There is no class {index}: this model has {len(row)}, from 0 to {len(row) - 1}.")

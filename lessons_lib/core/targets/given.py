@@ -58,6 +58,6 @@ def as_target(given: Any) -> Target:
     if callable(given):
         return _Function(given)
     raise TypeError(
-        f"A target is a class by its index or name, a target such as ClassScore(281), or a function of one picture's "
-        f"output, not {given!r}."
+        f"A target is a class by its index or name, a target such as ll.ClassScore(281), or a function of one "
+        f"picture's output, not {given!r}."
     )

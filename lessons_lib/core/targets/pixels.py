@@ -80,7 +80,7 @@ class RegionScore(Local):
     Example:
         >>> explain(models.segmenter(), scene, RegionScore("cat")).words
         'cat, mean probability 0.97 over 9 % of the picture'
-        >>> explain(models.segmenter(), scene, RegionScore("cat", scene.objects[1].mask.copy())).words
+        >>> explain(models.segmenter(), scene, RegionScore("cat", scene.objects[1].mask)).words
         'cat, mean probability 0.99 over 8 % of the picture'
     """
 
