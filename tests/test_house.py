@@ -211,7 +211,9 @@ def test_the_wheel_carries_the_library_its_data_and_the_licence(tmp_path: Path) 
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     held = zipfile.ZipFile(wheel).namelist()
-    for path in [*(ROOT / "lessons_lib").rglob("*.py"), *(ROOT / "data").rglob("*.json")]:
+    library = [path for path in (ROOT / "lessons_lib").rglob("*") if path.suffix in (".py", ".typed")]
+    assert ROOT / "lessons_lib" / "py.typed" in library, "type checkers would take no notice of the hints"
+    for path in [*library, *(ROOT / "data").rglob("*.json")]:
         inside = path.relative_to(ROOT).as_posix()
         assert (inside if inside.startswith("lessons_lib") else f"lessons_lib/{inside}") in held
     assert any(name.endswith("licenses/LICENSE") for name in held)
