@@ -12,6 +12,6 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_picture_is_what_the_code_draws() -> None:
-    words = readme.picture().words
+    words = readme.opening().words
     assert replaced(README, "picture", readme.block(words)) == README
     assert Image.open(ROOT / readme.PICTURE).info["Description"] == words

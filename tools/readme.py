@@ -1,4 +1,4 @@
-"""Draw the picture that opens the README, and put its words beside it: python -m tools.readme"""
+"""Draw the figure that opens the README, and put its words beside it: python -m tools.readme"""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PICTURE = Path("docs", "two_questions.png")
 
 
-def picture() -> Figure:
+def opening() -> Figure:
     """Return two heatmaps of one scene: what speaks for a cat, and what for an espresso."""
     scene = collage.scene(5, kinds=["cat", "coffee cup"], count=2, area=(0.14, 0.24), size=448)
     model = ll.models.imagenet()
@@ -19,13 +19,13 @@ def picture() -> Figure:
 
 
 def block(words: str) -> str:
-    """Return what stands in the README for a picture of these words."""
+    """Return what stands in the README for a figure of these words."""
     return f"![{'; '.join(words.splitlines())}]({PICTURE.as_posix()})"
 
 
 def main() -> None:
-    """Write picture and README."""
-    figure = picture()
+    """Write the figure and the README."""
+    figure = opening()
     (ROOT / PICTURE).parent.mkdir(exist_ok=True)
     figure.save(ROOT / PICTURE)
     readme = ROOT / "README.md"

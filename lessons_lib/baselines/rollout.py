@@ -1,4 +1,4 @@
-"""Attention rollout: how much of each patch reaches the last block of a transformer, if attention were all there is."""
+"""Attention rollout: how much of each patch reaches a transformer's last block, if only attention counted."""
 
 from collections.abc import Callable
 from contextlib import ExitStack

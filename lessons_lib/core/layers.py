@@ -25,7 +25,7 @@ class Candidate:
         layer: its dotted name; of several layers that emit the same tensor, the outermost.
         maps: channels, rows and columns of its maps.
         read_as: the layout by which they are read, "nchw", "nhwc", "tokens" or the record's own.
-        gradient: whether the score's gradient is anything but zero there, where the maps are.
+        gradient: whether the score has a gradient other than zero at the maps.
     """
 
     layer: str

@@ -23,7 +23,7 @@ from lessons_lib.core.targets import BoxScore, ClassScore, PixelScore, RegionSco
 from lessons_lib.metrics.truth import centre_of_peak, moved, on_truth
 
 Table = dict[str, dict[str, float]]
-"""A figure for each row and column; rows are methods."""
+"""A number for each row and column; rows are methods."""
 
 COMPARED: tuple[Method, ...] = (methods.gradcam, methods.hirescam, methods.layercam, methods.eigencam)
 """The methods of every measured table."""
@@ -178,7 +178,7 @@ def _without_warnings() -> Iterator[None]:
 
 
 def averaged(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each figure over the rows that have it, and how many rows there are, as "maps"."""
+    """Return the mean of each number over the rows that have it, and how many rows there are, as "maps"."""
     names = dict.fromkeys(name for row in rows for name in row)
     averages = {name: mean(row[name] for row in rows if name in row) for name in names}
     return {**averages, "maps": float(len(rows))}

@@ -1,4 +1,4 @@
-"""The embedded models, which need no download, and the choice between them and their full-size twins."""
+"""The embedded models, which need no download, and which model a lesson runs on."""
 
 import os
 from collections.abc import Callable

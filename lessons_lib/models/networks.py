@@ -1,4 +1,4 @@
-"""The embedded models' bare networks: torchvision's own classes in small sizes, with weights at random."""
+"""The embedded models' networks, without weights: torchvision's own classes in small sizes."""
 
 from itertools import pairwise
 from typing import Any

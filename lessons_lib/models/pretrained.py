@@ -1,4 +1,4 @@
-"""Torchvision's own networks with their published weights: the full-size twins of the embedded models."""
+"""Torchvision's full-size networks with their published weights, which are downloaded once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The stored weights: half-precision safetensors under `data/weights/`, their SHA-256 in one list beside them."""
+"""Storing and loading the embedded models' weights: half-precision safetensors, each checked against its SHA-256."""
 
 import hashlib
 from pathlib import Path

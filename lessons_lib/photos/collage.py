@@ -1,4 +1,4 @@
-"""Scenes pasted from real photographs on brick, grass and gravel, with the exact truth of what lies where."""
+"""Making scenes: objects cut from photographs and pasted on a ground, so that each object's pixels are known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,23 +56,21 @@ class Scene(Photo):
     @property
     def label_map(self) -> tv_tensors.Mask:
         """H×W uint8: 0 where the ground is seen, 1 + index into `KINDS` where an object is."""
-        drawn = np.zeros(self.image.size[::-1], np.uint8)
+        kinds = np.zeros(self.image.size[::-1], np.uint8)
         for item in self.objects:
-            drawn[item.mask] = 1 + KINDS.index(item.name)
-        return tv_tensors.Mask(torch.from_numpy(drawn))
+            kinds[item.mask] = 1 + KINDS.index(item.name)
+        return tv_tensors.Mask(torch.from_numpy(kinds))
 
 
 class Scenes(Dataset[tuple[tv_tensors.Image, dict[str, torch.Tensor]]]):
     """A data set of scenes for torch: item i is the image (3×size×size uint8) and a dict of the truth.
 
-    The dict holds `boxes`, `labels`, `masks` and `label_map`, as `Scene` describes them. The same `seed` and options
-    give the same bytes in every process; another seed gives other scenes.
-    `options` are those of `scene`, and wrong ones raise here.
+    The dict holds `boxes`, `labels`, `masks` and `label_map`, as `Scene` describes them.
 
     Args:
         length: how many scenes there are.
-        seed: what they are made from.
-        options: those of `scene`.
+        seed: the same one and the same options give the same bytes in every process.
+        options: those of `scene`; wrong ones raise here.
 
     Example:
         >>> image, truth = collage.Scenes(8000, seed=1, count=(1, 3))[0]

@@ -78,9 +78,9 @@ def slope(canvas: Image.Image, sun: np.ndarray, strength: float = 0.25) -> None:
 def disc(size: int) -> Image.Image:
     """Return the coverage (L) of a small disc to be pasted in the top left corner of a scene of this size."""
     side, fine = round(0.075 * size), 8
-    drawn = Image.new("L", (side * fine, side * fine))
-    ImageDraw.Draw(drawn).ellipse([0.12 * side * fine, 0.12 * side * fine, side * fine - 1, side * fine - 1], fill=255)
-    return drawn.reduce(fine)
+    large = Image.new("L", (side * fine, side * fine))
+    ImageDraw.Draw(large).ellipse([0.12 * side * fine, 0.12 * side * fine, side * fine - 1, side * fine - 1], fill=255)
+    return large.reduce(fine)
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -70,15 +70,15 @@ def _cut_out(name: str) -> tuple[Image.Image, np.ndarray, str]:
         "rocket": samples.rocket,
     }[name]
     image = Image.fromarray(read())
-    drawn = json.loads(data("outlines", f"{name}.json").read_text(encoding="utf-8"))
+    outlined = json.loads(data("outlines", f"{name}.json").read_text(encoding="utf-8"))
     fine = Image.new("L", (image.width * _FINE, image.height * _FINE))
     pen = ImageDraw.Draw(fine)
-    for loops, ink in ((drawn["outline"], 255), (drawn["holes"], 0)):
+    for loops, ink in ((outlined["outline"], 255), (outlined["holes"], 0)):
         for loop in loops:
             pen.polygon([(x * _FINE - 0.5, y * _FINE - 0.5) for x, y in _smooth(loop)], fill=ink)
     covered = np.asarray(fine.reduce(_FINE), dtype=np.float32) / 255
     covered.flags.writeable = False
-    return image, covered, drawn["object"]
+    return image, covered, outlined["object"]
 
 
 def _smooth(loop: list[list[float]], rounds: int = 2) -> np.ndarray:

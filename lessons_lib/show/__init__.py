@@ -1,4 +1,4 @@
-"""Figures that say in words what they show: drawn from arrays, boxes and words, knowing nothing of networks."""
+"""Drawing figures that say in words what they show. This room knows arrays, boxes and words, and no networks."""
 
 from lessons_lib.show.figure import Figure
 from lessons_lib.show.figures import maps, overlay, photo, row, signed

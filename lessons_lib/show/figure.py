@@ -1,4 +1,4 @@
-"""A figure together with the words that describe it: what every drawing of this course is."""
+"""A figure together with the words that describe it."""
 
 import base64
 import io

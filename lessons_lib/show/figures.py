@@ -1,4 +1,4 @@
-"""Figures that say in words what they show. The words are computed from the maps, never typed."""
+"""The figures that can be drawn: a photo, a heatmap, several side by side, signed values, feature maps."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which of several equal things is named: rounding must not choose, since on another processor it chooses another."""
+"""Choosing among equal numbers by place or name, so that rounding, which differs between processors, never chooses."""
 
 from torch import Tensor, isclose
 

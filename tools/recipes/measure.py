@@ -1,4 +1,4 @@
-"""Maps measured against the truth of collages: the tables of lessons 07 to 10.
+"""Measure maps against the truth of collages: the tables of lessons 07 to 10.
 
 python -m tools.recipes.measure boxes         measures on 200 held-out scenes and writes data/measured/boxes.json
 python -m tools.recipes.measure regions       the same for segmentation; and so for vit and swin, layer by layer

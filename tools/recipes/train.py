@@ -1,4 +1,4 @@
-"""How the embedded models were made: one recipe each, from a seed, on a CPU or a GPU.
+"""Train the embedded models: one recipe each, from a seed, on a CPU or a GPU.
 
 python -m tools.recipes.train vit             makes one again: weights, SHA-256 and card under data/weights
 python -m tools.recipes.train --score all     scores what is stored there on 500 held-out scenes

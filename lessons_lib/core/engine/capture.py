@@ -1,4 +1,4 @@
-"""Running a network once, and keeping what its layers emit as the places where gradients end."""
+"""Running a network once, and keeping what its layers put out, in a form to which gradients can be asked for."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,10 +17,10 @@ Layer = str | nn.Module
 
 
 def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout | None = None) -> Captured:
-    """Run `network` once on `inputs` and keep what `layer` emits, as the place where the gradient ends.
+    """Run `network` once on `inputs` and keep what `layer` puts out, so that gradients can be asked for there.
 
-    The layer's output is replaced by a fresh leaf of the graph, and no parameter asks for a gradient, so that nothing
-    below the layer is recorded or differentiated: the cost is one forward pass and what lies above the layer.
+    What the layer puts out becomes a leaf of autograd's graph, and no parameter asks for a gradient. So nothing below
+    the layer is recorded or differentiated: the cost is one forward pass, and the way back from the score to the layer.
     The network runs in eval mode, on a copy of its inputs; hooks, modes, `requires_grad` flags and `.grad` fields are
     afterwards as they were.
 
@@ -28,7 +28,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout | None 
         network: any network; parameters are not changed.
         inputs: a batch, N×…
         layer: a module of the network or its dotted name.
-        layout: from what the layer emits to N×C×H×W; None tells it by what is emitted.
+        layout: how what the layer puts out becomes maps, N×C×H×W; None tells it by the shapes.
 
     Raises:
         ValueError: the layer is not in the network, did not run, or ran more than once; or it emits no picture.

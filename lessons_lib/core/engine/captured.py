@@ -12,7 +12,7 @@ from lessons_lib.core.engine.layouts import Layout
 from lessons_lib.core.engine.outputs import Emitted, like, tensors
 
 Rescore = Callable[[Callable[[], Any], int, int], Tensor]
-"""From a run of the network on M variants of a picture, the picture's number and M, to what the M variants score."""
+"""Scores variants of a picture: takes a function that runs the network on M of them, the picture's number, and M."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +26,13 @@ class Emission:
 
 
 class Question:
-    """The number that is asked of each picture of one forward pass, and its gradients, found together when first asked.
+    """The score of each picture in one forward pass, and the scores' gradients at all layers that are looked at.
+
+    The gradients are computed when the first of them is asked for, all in one backward pass.
 
     Args:
         scores: one for each picture, N.
-        rescore: the same for other runs, as methods without gradients make them.
+        rescore: scores the other runs that methods without gradients make.
         emissions: of all layers that are looked at.
     """
 

@@ -1,4 +1,4 @@
-"""Running the network again, on from the layer with other activations or whole with other inputs, in bounded memory."""
+"""Running the network again on changed activations or changed inputs, some at a time so that memory stays bounded."""
 
 import os
 from collections import Counter
@@ -16,32 +16,38 @@ from lessons_lib.core.engine.hooks import forwards, hooked, left_as_found
 from lessons_lib.core.engine.outputs import Emitted, like, tensors
 
 PATIENCE = 2.0
-"""Seconds of work from which on a progress bar is shown."""
+"""Work that will take longer than this, in seconds, shows a progress bar."""
 
 Variants = Callable[[int, Tensor], Tensor]
-"""From a picture's number and the numbers of m of its variants to these variants, m×…, in memory of their own."""
+"""Makes variants of a picture: takes its number and those of the m variants wanted; gives m×…, which may be changed."""
 
 Way = Callable[[int], Callable[[int], AbstractContextManager[Tensor]]]
-"""From a picture's number, then a number of variants, to what the network is given for as long as it runs on them."""
+"""A way to run what lies below the layer: `with way(picture)(count) as inputs` the network is run on `count` variants."""
 
 
 def from_layer(seen: Captured, variants: Variants, count: int, chunk: int) -> Tensor:
-    """Run on from the layer with other activations, and return what they score.
+    """Return what the network scores when the layer puts out other activations.
 
-    The batch is widened at the layer: a hook puts variants of one picture in the place of its activations. What lies
-    below the layer runs on an empty batch; where a connection around the layer forbids that, on the one picture; where
-    the two can't be mixed, as in a detector, on one copy of the picture for each variant: modules that were done before
-    the layer was give again what they gave, and if even that is not the same, all of it runs, which is slower and as
-    exact. Which of the four it is, two unchanged variants find out: they must score what the picture scored.
+    The network is run on some variants of one picture at a time, and a hook at the layer replaces what it puts out by
+    the variants. What the modules below the layer compute is thrown away then, so they should do little. There are
+    four ways, the fastest first:
+
+    1. They run on an empty batch. This fails where a skip connection leads around the layer.
+    2. They run on the one picture. This fails where the network puts pictures side by side, as a detector does.
+    3. They run on as many copies of the picture as there are variants, and modules that have finished before the layer
+       begins return what they returned in a first run, repeated.
+    4. The same, but everything is computed.
+
+    The first way on which two unchanged variants score what the picture itself scored is taken.
 
     Args:
         seen: the first run, with its scores.
-        variants: of the activations, m×C×H×W.
+        variants: makes variants of the activations, m×C×H×W.
         count: how many variants there are of each picture.
         chunk: how many of them run at a time; memory grows with it.
 
     Returns:
-        N×count.
+        The scores, N×count.
 
     Raises:
         ValueError: the layout does more than rearrange, so that maps can't be put back into the layer.
@@ -74,12 +80,12 @@ def from_inputs(seen: Captured, variants: Variants, count: int, chunk: int) -> T
 
     Args:
         seen: the first run.
-        variants: of the input, m×…
+        variants: makes variants of the input, m×…
         count: how many variants there are of each picture.
         chunk: how many of them run at a time; memory grows with it.
 
     Returns:
-        N×count.
+        The scores, N×count.
     """
 
     def scored(picture: int, numbers: Tensor) -> Tensor:
@@ -94,7 +100,7 @@ def from_inputs(seen: Captured, variants: Variants, count: int, chunk: int) -> T
 
 
 def _widened(seen: Captured, picture: int, count: int, way: Way, emitted: Emitted) -> Tensor:
-    """Return the scores of a run on the way's inputs, with `emitted` in the place of what the layer emits."""
+    """Return the scores of one run in which the layer puts out `emitted`."""
     below = way(picture)
 
     def run() -> Any:
@@ -105,7 +111,7 @@ def _widened(seen: Captured, picture: int, count: int, way: Way, emitted: Emitte
 
 
 def _way(seen: Captured) -> Way:
-    """Return the shortest way below the layer that changes nothing."""
+    """Return the fastest way (see `from_layer`) on which unchanged activations score what they scored."""
     ways: tuple[Way, ...] = (
         lambda picture: lambda count: nullcontext(seen.inputs[:0]),
         lambda picture: lambda count: nullcontext(seen.inputs[picture : picture + 1]),
@@ -125,7 +131,7 @@ def _way(seen: Captured) -> Way:
 
 
 def _replayed(seen: Captured) -> Way:
-    """Return the way on which what was done before the layer began is not done again, but repeated for each variant."""
+    """Return way 3 of `from_layer`: modules that finish before the layer begins run once, and then repeat that."""
     done = lru_cache(maxsize=1)(lambda picture: _done_before(seen, picture))
 
     def way(picture: int) -> Callable[[int], AbstractContextManager[Tensor]]:
@@ -147,7 +153,10 @@ def _replayed(seen: Captured) -> Way:
 
 
 def _done_before(seen: Captured, picture: int) -> dict[nn.Module, Emitted]:
-    """Return what modules gave for one picture that ran once, up to the layer itself, the outermost only."""
+    """Return what each module returned for one picture, of those that finish before the layer begins, and the layer.
+
+    Only modules that run once are in it, and none that lies inside another one of them.
+    """
     runs: Counter[nn.Module] = Counter()
     given: dict[nn.Module, Emitted] = {}
 
@@ -172,7 +181,7 @@ def _done_before(seen: Captured, picture: int) -> dict[nn.Module, Emitted]:
 
 
 def _place(seen: Captured) -> Tensor | None:
-    """Return where in a picture's flattened emission each number of its maps stands; None where all are in order."""
+    """Return at which place of what the layer puts out, flattened, each number of the maps stands; None if in order."""
     # On the CPU, since positions need float64 and not every device has it (Apple's has not).
     whole = seen.emission.emitted
     own = [one.detach()[:1].cpu() for one in tensors(whole)]

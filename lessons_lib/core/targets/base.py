@@ -13,7 +13,7 @@ from lessons_lib.core.engine.outputs import kind_of, rows
 from lessons_lib.core.records import Explainable
 
 State = Callable[[], AbstractContextManager[Any]]
-"""What puts a network into the state in which a target is asked for, as often as it is entered."""
+"""A context that puts a network into the state in which a target is asked for; it may be entered many times."""
 
 
 class Target:

@@ -1,4 +1,4 @@
-"""From what a person gives as a target, a class, a function or a target, to one target for each picture."""
+"""What a person may give as a target, a class, a function or a target, made into one target for each picture."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
