@@ -1,4 +1,4 @@
-"""Where the files that ship with the course lie, and what to say when a package that only the lessons need is not there."""
+"""Where the files that ship with the course lie, and what to say when a package of the lessons is not there."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`import lessons_lib` brings in little more than torch and matplotlib do, and `explain` needs nothing that only lessons do."""
+"""`import lessons_lib` brings in little more than torch does, and `explain` needs nothing that only lessons do."""
 
 import subprocess
 import sys
