@@ -219,6 +219,7 @@ def test_the_course_table_links_every_lesson_that_exists_and_no_other() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_readme_print_what_it_says(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)

@@ -14,6 +14,8 @@ from lessons_lib.collage import KINDS, Scene, Scenes
 from lessons_lib.heatmaps import explain
 from lessons_lib.targets import ClassScore
 
+pytestmark = pytest.mark.slow
+
 FULL_SIZE = ("resnet50", "fasterrcnn", "deeplabv3", "vit_b_16", "swin_t")
 
 

@@ -14,6 +14,8 @@ from lessons_lib.records import Explainable, Preprocess
 from lessons_lib.scores import Figure
 from lessons_lib.weights import stored
 
+pytestmark = pytest.mark.slow
+
 FRESH = Scenes(150, seed=4_000_000)
 PIXELS = Preprocess(224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -68,7 +70,10 @@ def test_every_card_is_kept_by_its_model_and_a_better_one_would_not_be(
     monkeypatch.setattr(weights, "data", lambda *parts: tmp_path / parts[-1])
     for promise, figure in zip(promised, figures, strict=True):
         better = f"{most(promise, figure) + 1e-4:.4f}"
-        card.write_text(text.replace(f"| {promise.name} | {promise.value:.4f} |", f"| {promise.name} | {better} |"))
+        card.write_text(
+            text.replace(f"| {promise.name} | {promise.value:.4f} |", f"| {promise.name} | {better} |"),
+            encoding="utf-8",
+        )
         (broken,) = broken_promises(name, figures)
         assert broken.startswith(f"{name}: the card promises {promise.name} {better}, measured")
 
@@ -184,7 +189,7 @@ def test_a_card_gives_back_what_was_written_and_rewriting_keeps_the_rest(
     assert cards.read("tiny") == [cards.Promise("recall", 0.6667, round(one.error, 4))]
     cards.rewrite("tiny", [other])
     assert cards.read("tiny") == [cards.Promise("recall", 1.0, 1.0)]
-    assert "| seed | 7 |" in (tmp_path / "tiny.md").read_text()
+    assert "| seed | 7 |" in (tmp_path / "tiny.md").read_text(encoding="utf-8")
 
 
 def test_a_card_without_its_table_is_named(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

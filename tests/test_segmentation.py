@@ -16,6 +16,8 @@ from lessons_lib import collage, layouts, measure
 from lessons_lib.capture import Captured
 from lessons_lib.models import Explainable, Preprocess
 
+pytestmark = pytest.mark.slow
+
 AS_IS = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
 PHOTO = ll.photos.Photo(Image.fromarray(NOISE))
