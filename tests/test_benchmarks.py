@@ -5,6 +5,8 @@ import pytest
 from benchmarks.gradcam import MAKERS, README, table, verdicts
 from tools.pages import replaced
 
+pytestmark = pytest.mark.slow
+
 MEASURED = {("resnet50", 8): {maker: [float(n), n + 1.0, n + 2.0] for n, maker in enumerate(MAKERS, start=1)}}
 
 

@@ -13,6 +13,8 @@ from torchvision.ops import masks_to_boxes
 from lessons_lib.photos import collage
 from lessons_lib.photos.collage import KINDS, Scenes, scene
 
+pytestmark = pytest.mark.slow
+
 
 def names(made):
     return [item.name for item in made.objects]

@@ -22,6 +22,8 @@ from lessons_lib.core.records import Explainable, shown
 from lessons_lib.metrics import tables
 from tools.recipes import measure
 
+pytestmark = pytest.mark.slow
+
 AS_IS = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
 PHOTO = ll.photos.Photo(Image.fromarray(NOISE))  # neither square nor a multiple of 32
@@ -35,7 +37,7 @@ FULL_SIZE: dict[str, dict[str, Any]] = {
     "ssdlite320_mobilenet_v3_large": {},
 }
 
-SOME = but_proofs(FULL_SIZE, "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn")
+SOME = but_proofs(FULL_SIZE, "fasterrcnn_resnet50_fpn_v2", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn")
 
 
 @cache

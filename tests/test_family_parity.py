@@ -46,7 +46,7 @@ from lessons_lib.core.engine import capture
 
 # The last maps, and maps from which the rest of the network is far from linear. All of them are ≥ 0.
 PLACES = [("resnet18", "layer4"), ("resnet18", "layer3"), ("lite0", "bn2"), ("squeezenet1_1", "features.10")]
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
 
 @cache
@@ -211,7 +211,9 @@ def up(maps: Tensor, align_corners: bool = False) -> Tensor:
 @pytest.mark.parametrize(
     ("name", "layer"),
     but_proofs(
-        [("resnet18", "layer2"), ("lite0", "blocks.3"), ("squeezenet1_1", "features.6")], ("resnet18", "layer2")
+        [("resnet18", "layer2"), ("lite0", "blocks.3"), ("squeezenet1_1", "features.6")],
+        ("resnet18", "layer2"),
+        ("lite0", "blocks.3"),
     ),
 )
 def test_scorecam_is_algorithm_1_and_the_peers_mask_otherwise(name: str, layer: str) -> None:

@@ -89,9 +89,9 @@ def disagreements(project: dict[str, Any], lock: str, environment: dict[str, Any
 
 
 def test_pyproject_lock_and_environment_agree() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    assert disagreements(project, (ROOT / "requirements.lock").read_text(), environment) == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert disagreements(project, (ROOT / "requirements.lock").read_text(encoding="utf-8"), environment) == []
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
@@ -165,13 +165,13 @@ def test_a_disagreement_is_found(
 
 
 def targets() -> set[str]:
-    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     return set(phony.split())
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_a_page_names_only_what_exists(page: str) -> None:
-    text = (ROOT / page).read_text()
+    text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"(?:`|^)make ([a-z-]+)(?=`| +#| [A-Z]+=)", text, re.MULTILINE))
     assert named, "the page names no make target"
     assert named <= targets()
@@ -182,12 +182,35 @@ def test_a_page_names_only_what_exists(page: str) -> None:
 def test_every_target_explains_itself_and_continuous_integration_runs_three() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"^  make ([\w-]+) +\w", shown, re.MULTILINE)) == targets()
-    made = re.findall(r"^make ([\w-]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert made == ["check", "test", "proofs"]
+    run = re.findall(r"^make ([\w-]+)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    assert run == ["check", "test", "proofs"]
+
+
+def test_the_workflow_for_windows_types_what_the_readme_says() -> None:
+    said = re.search(r"```powershell\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert said
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "range.yml").read_text(encoding="utf-8"))
+    typed = workflow["jobs"]["windows"]["steps"][-1]["run"].splitlines()
+    *installing, opening = [line.strip() for line in said[1].strip().splitlines()]
+    assert typed[: len(installing)] == installing
+    assert "jupyterlab" in opening  # which waits for a person
+    assert typed[len(installing)] == r".venv\Scripts\python -m pytest"
+
+
+def test_the_weekly_workflow_covers_every_configuration() -> None:
+    import portability
+
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "range.yml").read_text(encoding="utf-8"))["jobs"]
+    matrix = jobs["range"]["strategy"]["matrix"]
+    single = re.findall(r"^make portability ONLY=(\S+)$", jobs["kernels"]["steps"][-1]["run"], re.MULTILINE)
+    assert {*matrix["configuration"], *single} == set(portability.CONFIGURATIONS)
+    for each in matrix["include"]:
+        assert each["python"] == portability.CONFIGURATIONS[each["configuration"]].python
+    assert "windows-latest" in matrix["os"]
 
 
 def test_the_course_table_links_every_lesson_that_exists_and_no_other() -> None:
-    rows = re.findall(r"^\| (\d\d|–) \| (.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d\d|–) \| (.*?) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     linked = [re.fullmatch(r"\[.+\]\(notebooks/(.+\.ipynb)\)", cell) for _, cell in rows]
     names = [match[1] for match in linked if match]
     assert names == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -196,8 +219,9 @@ def test_the_course_table_links_every_lesson_that_exists_and_no_other() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_readme_print_what_it_says(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
     assert len(examples) == text.count("```python") > 0, "every example is followed by what it prints"
     for source, printed in examples:
@@ -259,7 +283,7 @@ class Workshop:
         environment = outside | {"LOG": str(log), "STOP": str(self.folder / "stop")}
         command = ["make", target, f"PYTHON={python}"]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
-        return done.returncode, done.stdout + done.stderr, log.read_text().splitlines()
+        return done.returncode, done.stdout + done.stderr, log.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture

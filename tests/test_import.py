@@ -1,10 +1,11 @@
-"""`import lessons_lib` brings in little more than torch and matplotlib, and `explain` nothing only lessons need."""
+"""`import lessons_lib` brings in little more than torch does, and `explain` needs nothing that only lessons do."""
 
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 # Slow to import, and needed by few calls, which import them where they use them.
@@ -21,6 +22,7 @@ LESSONS = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported() -> None:
     # torch and torchvision may bring some of these themselves; that is no fault of ours.
     code = (
@@ -46,7 +48,7 @@ import lessons_lib as ll
 
 torch.manual_seed(0)
 network, x = torchvision.models.resnet18(weights=None), torch.randn(1, 3, 224, 224)
-for method in (ll.gradcam, ll.gradcam_plus_plus, ll.scorecam):
+for method in (ll.gradcam, ll.gradcam_plus_plus, ll.eigencam):
     (heat,) = ll.explain(network.eval(), x, ll.ClassScore(281), method=method)
     print(heat.layer, tuple(heat.values.shape), bool(heat.values.any()))
 heat.show().save("where.png")
@@ -61,6 +63,7 @@ for call in (
 """
 
 
+@pytest.mark.slow
 def test_the_library_alone_explains_a_resnet_and_says_what_it_has_not(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", ALONE], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr == ""

@@ -16,6 +16,8 @@ from lessons_lib.core.targets import ClassScore
 from lessons_lib.models import networks
 from lessons_lib.photos.collage import KINDS, Scene, Scenes
 
+pytestmark = pytest.mark.slow
+
 FULL_SIZE = ("resnet50", "fasterrcnn", "deeplabv3", "vit_b_16", "swin_t")
 
 

@@ -17,6 +17,8 @@ import pytest
 from execute import clean_environment, execute
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 # Cells whose output is not compared, by notebook and cell id, each with its reason: a measured time, say.

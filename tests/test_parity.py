@@ -25,6 +25,8 @@ from torchcam.methods import GradCAM as TorchCam
 import lessons_lib as ll
 from lessons_lib.core.engine.captured import Captured
 
+pytestmark = pytest.mark.slow
+
 # The last stage with rows and columns that nothing behind it overwrites. DenseNet's `features` is overwritten by an
 # in-place ReLU: see `test_a_layer_with_an_in_place_relu_behind_it`.
 NETWORKS = {

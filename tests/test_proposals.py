@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from heavy import but_proofs
 from torch import Tensor
 from torchvision.models import detection
 
 import lessons_lib as ll
 from lessons_lib.core.engine import detectors
 from lessons_lib.core.records import Explainable
+
+pytestmark = pytest.mark.slow
 
 BATCH = torch.rand(2, 3, 96, 130, generator=torch.Generator().manual_seed(3))
 
@@ -54,7 +57,7 @@ ASKED: dict[str, tuple[Any, Callable[[Any], Tensor]]] = {
 
 
 @pytest.mark.parametrize("asked", ASKED)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", but_proofs(CASES, "full size"))
 def test_the_gradient_is_that_through_all_proposals(case: str, asked: str) -> None:
     model, batch = CASES[case]()
     target, by_hand = ASKED[asked]
@@ -65,7 +68,7 @@ def test_the_gradient_is_that_through_all_proposals(case: str, asked: str) -> No
         torch.testing.assert_close(one.values / largest, other.values / largest, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", but_proofs(CASES, "full size"))
 def test_only_the_proposals_that_are_asked_for_go_through_the_box_head_again(case: str) -> None:
     model, batch = CASES[case]()
     sizes: list[int] = []

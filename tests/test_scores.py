@@ -16,6 +16,8 @@ from lessons_lib.photos.collage import KINDS, Scene, Scenes
 from tools.recipes import cards, scores, train
 from tools.recipes.scores import Score
 
+pytestmark = pytest.mark.slow
+
 FRESH = Scenes(150, seed=4_000_000)
 PIXELS = Preprocess(224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -70,7 +72,10 @@ def test_every_card_is_kept_by_its_model_and_a_better_one_would_not_be(
     monkeypatch.setattr(weights, "data", lambda *parts: tmp_path / parts[-1])
     for promise, now in zip(promised, measured, strict=True):
         better = f"{most(promise, now) + 1e-4:.4f}"
-        card.write_text(text.replace(f"| {promise.name} | {promise.value:.4f} |", f"| {promise.name} | {better} |"))
+        card.write_text(
+            text.replace(f"| {promise.name} | {promise.value:.4f} |", f"| {promise.name} | {better} |"),
+            encoding="utf-8",
+        )
         (broken,) = broken_promises(name, measured)
         assert broken.startswith(f"{name}: the card promises {promise.name} {better}, measured")
 
@@ -186,7 +191,7 @@ def test_a_card_gives_back_what_was_written_and_rewriting_keeps_the_rest(
     assert cards.read("tiny") == [cards.Promise("recall", 0.6667, round(one.error, 4))]
     cards.rewrite("tiny", [other])
     assert cards.read("tiny") == [cards.Promise("recall", 1.0, 1.0)]
-    assert "| seed | 7 |" in (tmp_path / "tiny.md").read_text()
+    assert "| seed | 7 |" in (tmp_path / "tiny.md").read_text(encoding="utf-8")
 
 
 def test_a_card_without_its_table_is_named(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from lessons_lib.metrics import tables
 from lessons_lib.photos import collage
 from tools.recipes import measure
 
+pytestmark = pytest.mark.slow
+
 AS_IS = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
 PHOTO = ll.photos.Photo(Image.fromarray(NOISE))

@@ -4,6 +4,8 @@ import base64
 import io
 import re
 import textwrap
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ def heat(values: Any, *, region: Any = None, words: str = "dog 0.70", on: Photo 
 
 
 LEFT, RIGHT = [[4.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, -8.0, 2.0]]
-PICTURES = {
+PICTURES: dict[str, Callable[[], Picture]] = {
     "photo": lambda: show.photo(photo()),
     "outlined photo": lambda: show.photo(photo(), outlines=True),
     "overlay": lambda: show.overlay(heat(LEFT)),
@@ -47,6 +49,7 @@ PICTURES = {
     "signed": lambda: show.signed([heat(LEFT), heat(RIGHT)]),
     "maps": lambda: show.maps(torch.tensor([LEFT, RIGHT, LEFT]), columns=2),
 }
+DRAWN = {name: cache(draw) for name, draw in PICTURES.items()}
 
 
 def pixels(picture: Figure) -> np.ndarray:
@@ -64,7 +67,7 @@ def layers(picture: Figure, number: int = 0) -> list[Any]:
     return picture.figure.axes[number].images
 
 
-@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_the_words_are_in_every_place_where_somebody_may_look(draw):
     picture = draw()
     data, metadata = picture._repr_mimebundle_()
@@ -75,7 +78,7 @@ def test_the_words_are_in_every_place_where_somebody_may_look(draw):
     assert re.sub(r"\s+", " ", caption) == re.sub(r"\s+", " ", picture.words)
 
 
-@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_nothing_is_cut_off_and_nothing_lies_on_the_caption(draw):
     picture = draw()
     drawn = pixels(picture)
@@ -91,10 +94,11 @@ def test_nothing_is_cut_off_and_nothing_lies_on_the_caption(draw):
     assert (band < 100).any()  # ink
 
 
-@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
-def test_two_renders_are_the_same_bytes(draw):
-    once = draw()
-    assert once.png() == once.png() == draw().png()
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PICTURES)
+def test_two_renders_are_the_same_bytes(name):
+    once = DRAWN[name]()
+    assert once.png() == once.png() == PICTURES[name]().png()
 
 
 def test_no_line_of_a_caption_breaks_a_size_a_share_or_a_place_or_begins_with_a_dot(monkeypatch):

@@ -1,6 +1,7 @@
 """Which layer of a transformer: the stored tables hold on a few of their scenes, and the default layer is the best."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from lessons_lib.metrics import tables
 from lessons_lib.metrics.tables import Table
 from lessons_lib.photos.collage import scene
 from tools.recipes import measure
+
+pytestmark = pytest.mark.slow
 
 MODELS = {"vit": models.vit, "swin": models.swin}
 LAYERS = {
@@ -47,14 +50,18 @@ def test_the_stored_table_holds_on_a_few_of_its_scenes(measured: tuple[str, dict
         assert rows["gradcam"]["class swapped"] > 0.4
 
 
+@cache
+def kinds() -> int:
+    return sum(len({item.name for item in measure.ANY.scene(index).objects}) for index in range(200))
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_table_covers_every_layer_and_method_on_200_scenes(name: str) -> None:
     kept = tables.stored(name)
     assert list(kept) == {"vit": measure.VIT_LAYERS, "swin": measure.SWIN_LAYERS}[name]
     assert {tuple(rows) for rows in kept.values()} == {tuple(method.__name__ for method in tables.COMPARED)}
     assert len(measure.ANY) == 200
-    kinds = sum(len({item.name for item in measure.ANY.scene(index).objects}) for index in range(200))
-    assert {row["maps"] for rows in kept.values() for row in rows.values()} == {kinds}
+    assert {row["maps"] for rows in kept.values() for row in rows.values()} == {kinds()}
 
 
 @pytest.mark.parametrize("name", MODELS)

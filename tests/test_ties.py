@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
 import lessons_lib as ll
 from lessons_lib.core.records import Outlined, Photo
 from lessons_lib.metrics import centre_of_peak
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words are there before a figure is laid out, which takes most of the time."""
+    monkeypatch.setattr(Figure, "draw_without_rendering", lambda figure: None)
 
 
 def made(values: Tensor, *objects: Outlined) -> ll.Heatmap:

@@ -1,6 +1,7 @@
 """Recipes: the loop, what it is fed, the same weights from the same seed, and the command line."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from lessons_lib.models import weights
 from lessons_lib.photos.collage import KINDS, Scenes
 from tools.recipes import fitting, train
 from tools.recipes.places import unwritable
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", ["flat_cnn", pytest.param("detector", marks=pytest.mark.proof)])
@@ -71,20 +74,16 @@ def test_augmented_gives_each_picture_once_mirrored_and_shifted_with_its_own_tru
     pictures = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=random)
     label_maps = pictures[:, 0] % 6
     label_maps[:4] %= 3
+    places = [(mirrored, right, down) for mirrored in (False, True) for right in range(-8, 9) for down in range(-8, 9)]
+    made: dict[bytes, list[tuple[int, bool, int, int]]] = {}
+    for index, place in product(range(count), places):
+        made.setdefault(_moved(pictures[index], *place).numpy().tobytes(), []).append((index, *place))
     feed = fitting.augmented(pictures, label_maps, batch=4)
     seen, moves = [], set()
     for _ in range(3):
         pixels, truth = next(feed)
         for one, label_map, labels in zip(pixels, truth["label_map"], truth["present"], strict=True):
-            moved = [
-                (index, mirrored, right, down)
-                for index in range(count)
-                for mirrored in (False, True)
-                for right in range(-8, 9)
-                for down in range(-8, 9)
-                if torch.equal(((one + 1) * 127.5).round().byte(), _moved(pictures[index], mirrored, right, down))
-            ]
-            ((index, *move),) = moved
+            ((index, *move),) = made[((one + 1) * 127.5).round().byte().numpy().tobytes()]
             assert torch.equal(label_map, _moved(label_maps[index][None], *move)[0])
             assert labels.tolist() == [float((label_maps[index] == 1 + kind).any()) for kind in range(5)]
             seen.append(index)
