@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast proofs portability check notebooks bench lock
+.PHONY: help lab test test-fast proofs portability check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -53,6 +53,9 @@ check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatt
 
 notebooks: $(INSTALLED) ## run every notebook from a clean kernel and store its outputs
 	@$(RUN) tools/execute.py
+
+lesson: $(INSTALLED) ## start a lesson from the template (NUMBER=11 NAME=can_you_trust_it)
+	@$(RUN) -m tools.lesson "$(NUMBER)" "$(NAME)"
 
 bench: $(INSTALLED) ## time Grad-CAM beside the peers and write the table into README.md (some minutes)
 	@$(RUN) -m benchmarks.gradcam
