@@ -46,10 +46,11 @@ proofs: $(INSTALLED) ## run what is heavy: training again, scores and measured t
 portability: $(INSTALLED) ## run the suite on other kernels, threads, torch releases (ONLY=scalar for one; 11 GB of disk)
 	@$(RUN) tools/portability.py $(ONLY)
 
-check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types
+check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@.venv/bin/lint-imports
 
 notebooks: $(INSTALLED) ## run every notebook from a clean kernel and store its outputs
 	@$(RUN) tools/execute.py

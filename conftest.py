@@ -6,9 +6,10 @@ It stands here, not under tests/, so that one notebook alone, and from any folde
 import os
 
 import pytest
-from execute import clean_environment
 
-pytest_plugins = ["nbval_rounding"]
+from tools.execute import clean_environment
+
+pytest_plugins = ["tools.nbval_rounding"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -198,7 +198,7 @@ def test_the_workflow_for_windows_types_what_the_readme_says() -> None:
 
 
 def test_the_weekly_workflow_covers_every_configuration() -> None:
-    import portability
+    from tools import portability
 
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "range.yml").read_text(encoding="utf-8"))["jobs"]
     matrix = jobs["range"]["strategy"]["matrix"]

@@ -14,8 +14,9 @@ from typing import Any
 
 import nbformat
 import pytest
-from execute import clean_environment, execute
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
+
+from tools.execute import clean_environment, execute
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import portability
 import pytest
+
+from tools import portability
 
 LOCK = """\
 # Made by a tool.

@@ -1,8 +1,9 @@
 """What one step in the last printed digit excuses in an output, and that it excuses nothing else."""
 
 import pytest
-from nbval_rounding import Printed
-from rounding import difference
+
+from tools.nbval_rounding import Printed
+from tools.rounding import difference
 
 SAME = {
     "a percentage": ("63 % of the heat on the cat", "62 % of the heat on the cat"),

@@ -40,7 +40,7 @@ def heat(values: Any, *, region: Any = None, words: str = "dog 0.70", on: Photo 
 
 
 LEFT, RIGHT = [[4.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, -8.0, 2.0]]
-PICTURES: dict[str, Callable[[], Picture]] = {
+PICTURES: dict[str, Callable[[], Figure]] = {
     "photo": lambda: show.photo(photo()),
     "outlined photo": lambda: show.photo(photo(), outlines=True),
     "overlay": lambda: show.overlay(heat(LEFT)),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
-from rounding import difference
+
+from tools.rounding import difference
 
 
 class Printed(str):

@@ -29,6 +29,11 @@ class Heatmap:
         layer: where it was made.
         score: the explained number itself, of a class the logit; NaN where no network was asked.
         chosen: the layer was chosen by `layers`' rule, as nobody named one; the description says so.
+
+    Example:
+        >>> heat = explain(models.imagenet(), photos.cat(), "tiger cat")
+        >>> heat.peak, heat.values.shape
+        ((3, 1), torch.Size([7, 7]))
     """
 
     values: Tensor

@@ -21,7 +21,12 @@ Edges = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class Outlined:
-    """One object whose outline is known: its name and an H×W bool mask, true where the object is seen."""
+    """One object whose outline is known: its name and an H×W bool mask, true where the object is seen.
+
+    Example:
+        >>> photos.cat().objects[0]
+        cat · 99873 of 135300 pixels
+    """
 
     name: str
     mask: np.ndarray
@@ -77,7 +82,12 @@ class Photo:
 
 @dataclass(frozen=True)
 class Box:
-    """A box on a photo: its class, its score, and left, top, right and bottom in the photo's pixels."""
+    """A box on a photo: its class, its score, and left, top, right and bottom in the photo's pixels.
+
+    Example:
+        >>> boxes(models.detector(), scene)[0]
+        cat 1.00 · columns 64 to 141, rows 134 to 201
+    """
 
     name: str
     score: float

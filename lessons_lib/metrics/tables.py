@@ -40,7 +40,7 @@ def box_maps(model: Explainable, scenes: Iterable[Photo]) -> Table:
         another box of the scene, or the runner-up class for this box, is asked for (0 none, 1 all); "maps": how many.
 
     Example:
-        >>> round(box_maps(models.detector(), [scene])["hirescam"]["own"], 2)
+        >>> round(metrics.box_maps(models.detector(), [scene])["hirescam"]["own"], 2)
         0.66
     """
     found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
@@ -71,6 +71,10 @@ def region_maps(model: Explainable, scenes: Iterable[Photo]) -> Table:
         other objects' masks; "ground": on the ground; "pixel own" and "pixel near": for the pixel deepest inside the
         kind's largest object as target, the share of the heat on that object, and within 28 pixels of the pixel;
         "pixel peak": how often the highest cell is that near; "maps": how many.
+
+    Example:
+        >>> round(metrics.region_maps(models.segmenter(), [scene])["hirescam"]["own"], 2)
+        0.78
     """
     found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
     for scene in scenes:
@@ -99,7 +103,12 @@ def region_maps(model: Explainable, scenes: Iterable[Photo]) -> Table:
 
 
 def deepest(mask: np.ndarray) -> tuple[int, int]:
-    """Return the pixel of a mask that is farthest from its edge: row and column."""
+    """Return the pixel of a mask that is farthest from its edge: row and column.
+
+    Example:
+        >>> metrics.deepest(np.ones((5, 9), dtype=bool))
+        (2, 2)
+    """
     from scipy.ndimage import distance_transform_edt
 
     depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
@@ -111,7 +120,7 @@ def stored(name: str) -> dict[str, Table]:
     """Return what was measured on 200 held-out scenes, as `python -m tools.recipes.measure NAME` wrote it.
 
     Example:
-        >>> stored("boxes")["two copies"]["hirescam"]["own"]
+        >>> metrics.stored("boxes")["two copies"]["hirescam"]["own"]
         0.63
     """
     return json.loads(data("measured", f"{name}.json").read_text(encoding="utf-8"))
@@ -132,7 +141,7 @@ def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) ->
         the heat moves when the next kind in the list is asked for (0 none, 1 all); "maps": how many.
 
     Example:
-        >>> table = sweep(models.vit(), ["encoder.layers.encoder_layer_2.ln_1"], [scene])
+        >>> table = metrics.sweep(models.vit(), ["encoder.layers.encoder_layer_2.ln_1"], [scene])
         >>> list(table["encoder.layers.encoder_layer_2.ln_1"])
         ['gradcam', 'hirescam', 'layercam', 'eigencam']
     """
@@ -157,7 +166,19 @@ def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) ->
 
 
 def quiet(model: Explainable, pictures: Any, aims: list[Any], method: Method, **options: Any) -> list[Heatmap]:
-    """Return `explain`'s maps as a list, without its warnings: in a table a blank map counts as one without heat."""
+    """Return `explain`'s maps as a list, without its warnings: in a table a blank map counts as one without heat.
+
+    Args:
+        model: as in `explain`.
+        pictures: as in `explain`.
+        aims: the targets.
+        method: as in `explain`.
+        options: others of `explain`.
+
+    Example:
+        >>> len(metrics.quiet(models.vit(), scene, ["cat", "motorcycle"], gradcam))
+        2
+    """
     with _without_warnings():
         heats: Heatmap | list[Heatmap] = explain(model, pictures, aims, method=method, **options) if aims else []
     return heats if isinstance(heats, list) else [heats]

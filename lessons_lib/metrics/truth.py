@@ -6,7 +6,12 @@ from lessons_lib.core.heatmap import Heatmap
 
 
 def centre_of_peak(heat: Heatmap) -> tuple[int, int]:
-    """Return the photo's pixel in which the centre of a map's highest cell lies: row and column."""
+    """Return the photo's pixel in which the centre of a map's highest cell lies: row and column.
+
+    Example:
+        >>> metrics.centre_of_peak(heat)
+        (150, 150)
+    """
     (row, column), (rows, columns) = heat.peak, heat.values.shape
     left, top, right, bottom = heat.region
     return int(top + (row + 0.5) / rows * (bottom - top)), int(left + (column + 0.5) / columns * (right - left))
@@ -22,6 +27,11 @@ def on_truth(heat: Heatmap, own: np.ndarray, others: np.ndarray) -> dict[str, fl
 
     Returns:
         "peak": 1 or 0, for the centre of the highest cell; "own", "other": shares of the heat, 0…1.
+
+    Example:
+        >>> cat, motorcycle = scene.objects[1].mask, scene.objects[0].mask
+        >>> metrics.on_truth(explain(models.vit(), scene, "cat"), cat, motorcycle)
+        {'peak': 1.0, 'own': 0.6464864915177655, 'other': 0.014970120552815987}
     """
     return {"peak": float(own[centre_of_peak(heat)]), "own": heat.share_on(own), "other": heat.share_on(others)}
 
@@ -30,6 +40,10 @@ def moved(one: Heatmap, other: Heatmap) -> float:
     """Return how much of the heat lies elsewhere in the other map: half the sum of |differences| of their shares, 0…1.
 
     A map without heat has moved altogether, unless both are without.
+
+    Example:
+        >>> metrics.moved(*explain(models.vit(), scene, ["cat", "motorcycle"])) > 0.5
+        True
     """
     positive = [heat.positive for heat in (one, other)]
     if not all(values.any() for values in positive):

@@ -183,6 +183,11 @@ def lesson(name: str) -> Explainable:
 
     Raises:
         ValueError: there is no such model, or the full-size weights can't be had.
+
+    Example:
+        >>> models.lesson("vit")
+        Explainable(VisionTransformer, layer encoder.layers.encoder_layer_5.ln_1, resize 112, crop 112, 5
+        categories)
     """
     if name not in _TWINS:
         raise ValueError(f"No lesson runs on a model {name!r}: choose one of {', '.join(_TWINS)}.")

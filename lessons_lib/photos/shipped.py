@@ -13,7 +13,12 @@ _FINE = 4  # an outline is drawn this many times larger, so that its edge can be
 
 
 def cat() -> Photo:
-    """Return scikit-image's cat Chelsea (451 × 300); the outline takes head and body, not the whiskers."""
+    """Return scikit-image's cat Chelsea (451 × 300); the outline takes head and body, not the whiskers.
+
+    Example:
+        >>> photos.cat()
+        cat · 451 × 300 pixels · known outline: cat
+    """
     return _shipped("cat")
 
 
@@ -21,22 +26,41 @@ def coffee() -> Photo:
     """Return scikit-image's espresso (600 × 400); the object "coffee cup" is the cup with its saucer and spoon.
 
     Cup and saucer are one dark red glaze in one shadow, and people name them together.
+
+    Example:
+        >>> photos.coffee()
+        coffee cup · 600 × 400 pixels · known outline: coffee cup
     """
     return _shipped("coffee")
 
 
 def astronaut() -> Photo:
-    """Return scikit-image's portrait of Eileen Collins (512 × 512); the outline takes her and the helmet she holds."""
+    """Return scikit-image's portrait of Eileen Collins (512 × 512); the outline takes her and the helmet she holds.
+
+    Example:
+        >>> photos.astronaut()
+        astronaut · 512 × 512 pixels · known outline: astronaut
+    """
     return _shipped("astronaut")
 
 
 def motorcycle() -> Photo:
-    """Return the left picture of scikit-image's motorcycle pair (741 × 500); the floor seen through it is left out."""
+    """Return the left picture of scikit-image's motorcycle pair (741 × 500); the floor seen through it is left out.
+
+    Example:
+        >>> photos.motorcycle()
+        motorcycle · 741 × 500 pixels · known outline: motorcycle
+    """
     return _shipped("motorcycle")
 
 
 def rocket() -> Photo:
-    """Return scikit-image's rocket on its pad (640 × 427); the outline takes the rocket without the pad's frame."""
+    """Return scikit-image's rocket on its pad (640 × 427); the outline takes the rocket without the pad's frame.
+
+    Example:
+        >>> photos.rocket()
+        rocket · 640 × 427 pixels · known outline: rocket
+    """
     return _shipped("rocket")
 
 
@@ -45,6 +69,10 @@ def coverage(name: str) -> np.ndarray:
 
     Args:
         name: "cat", "coffee", "astronaut", "motorcycle" or "rocket", as the function that gives the photo.
+
+    Example:
+        >>> photos.coverage("cat").shape
+        (300, 451)
     """
     return _cut_out(name)[1]
 

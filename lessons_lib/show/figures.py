@@ -19,7 +19,17 @@ COLOURS = "inferno"
 
 
 def photo(photo: Pictured, *, outlines: bool = False, boxes: Sequence[Framed] = ()) -> Figure:
-    """Draw a photo, on request with the outline of every object on it, or with boxes."""
+    """Draw a photo.
+
+    Args:
+        photo: what is drawn.
+        outlines: draw the outline of every object on it, too.
+        boxes: drawn over it, with their names.
+
+    Example:
+        >>> show.photo(photos.cat(), outlines=True)
+        cat · 451 × 300 pixels · known outline: cat · share of the picture: cat 74 %
+    """
     figure, axes = _canvas(1, 1, photo.image.size)
     _lay(axes[0], np.asarray(photo.image))
     for item in photo.objects if outlines else ():
@@ -42,6 +52,11 @@ def overlay(heat: Mapped, *, opacity: float = 0.7, boxes: Sequence[Framed] = ())
         heat: what `explain` returned.
         opacity: of the heat at its peak, 0 (only the photo) to 1 (only the heat).
         boxes: drawn over it, with their names.
+
+    Example:
+        >>> show.overlay(heat, opacity=0.5)
+        tiger cat, probability 0.39 · peak at row 4, column 2 of 7 × 7 · 97 % of the heat on the cat (evenly
+        spread: 95 %)
     """
     figure, axes = _canvas(1, 1, heat.photo.image.size)
     _heat(axes[0], heat, float(heat.positive.max()), opacity)
@@ -67,6 +82,13 @@ def row(
             model. Without it each map is drawn from nothing to its own peak: for maps in different units.
         opacity: of the heat at the highest peak, 0 to 1.
         boxes: drawn over each map, with their names.
+
+    Example:
+        >>> show.row(explain(models.vit(), scene, ["cat", "motorcycle"]))
+        cat, probability 0.99 · peak at row 12, column 7 of 14 × 14 · 65 % of the heat on the cat (evenly
+        spread: 8 %), 1 % on the motorcycle (evenly spread: 11 %) · its peak is 76 % of the highest
+        motorcycle, probability 0.99 · peak at row 7, column 6 of 14 × 14 · 70 % of the heat on the motorcycle
+        (evenly spread: 11 %), 4 % on the cat (evenly spread: 8 %)
     """
     titles = _titles(titles, [heat.words for heat in heats])
     tops = [float(heat.positive.max()) for heat in heats]
@@ -87,7 +109,17 @@ def row(
 
 
 def signed(heats: Sequence[Mapped], titles: Sequence[str] | None = None) -> Figure:
-    """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it."""
+    """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it.
+
+    Args:
+        heats: the maps.
+        titles: one above each; without them, the explained number.
+
+    Example:
+        >>> show.signed([heat])
+        tiger cat, probability 0.39: 100 % of the total speaks for it, most at row 4, column 2 · 0 % of the
+        total speaks against it · values from 0.057 to 0.39
+    """
     titles = _titles(titles, [heat.words for heat in heats])
     height, width = heats[0].values.shape
     figure, axes = _canvas(1, len(heats), (width, height), titled=True)
@@ -111,6 +143,10 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
 
     Raises:
         ValueError: the tensor is not K×H×W.
+
+    Example:
+        >>> show.maps(torch.eye(4).view(2, 2, 4))
+        2 maps of 2 × 4 from 0.0 to 1.0 · strongest: channel 0, at row 1, column 1
     """
     if activations.ndim != 3 or not len(activations):
         shape = " × ".join(map(str, activations.shape)) or "one number"

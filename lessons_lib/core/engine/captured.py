@@ -166,8 +166,8 @@ class Captured:
         ):
             raise ValueError(
                 f"CAM needs a network that goes from layer {self.layer!r} through global average pooling and "
-                "one linear layer to the logits, and this one does not: take `method=ll.gradcam`, which needs no special "
-                "ending."
+                "one linear layer to the logits, and this one does not: take `method=ll.gradcam`, which needs no "
+                "special ending."
             )
         self._check_tracked()
         (share,) = self._reached(list(self._asked.gradients_to([logits]).values()))

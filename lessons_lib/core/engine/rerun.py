@@ -22,7 +22,7 @@ Variants = Callable[[int, Tensor], Tensor]
 """Makes variants of a picture: takes its number and those of the m variants wanted; gives m×…, which may be changed."""
 
 Way = Callable[[int], Callable[[int], AbstractContextManager[Tensor]]]
-"""A way to run what lies below the layer: `with way(picture)(count) as inputs` the network is run on `count` variants."""
+"""A way to run what lies below the layer: `with way(picture)(count) as inputs` the network runs on `count` variants."""
 
 
 def from_layer(seen: Captured, variants: Variants, count: int, chunk: int) -> Tensor:
