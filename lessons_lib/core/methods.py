@@ -1,7 +1,8 @@
 """The members of the family: activations and gradients in, coarse map out, before the final ReLU.
 
 Each is a `Method`: from what was seen at a layer to one map of H×W for each picture. The final ReLU is the map's own
-business (`Heatmap.positive`), so that negative evidence is not lost.
+business (`Heatmap.positive`), so that negative evidence is not lost. A method that uses the gradient raises
+RuntimeError where none reaches the layer.
 """
 
 from collections.abc import Callable
@@ -46,9 +47,6 @@ def gradcam(seen: Captured) -> Tensor:
     Returns:
         N×H×W in units of the score. The paper's ReLU is applied by `Heatmap.positive`.
 
-    Raises:
-        RuntimeError: no gradient reaches the layer.
-
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=gradcam)
         Heatmap(tabby, probability 0.17, score 8.40 · gradcam at bn2 · 7 × 7)
@@ -67,9 +65,6 @@ def hirescam(seen: Captured) -> Tensor:
     Returns:
         N×H×W in units of the score.
 
-    Raises:
-        RuntimeError: no gradient reaches the layer.
-
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=hirescam)
         Heatmap(tabby, probability 0.17, score 8.40 · hirescam at bn2 · 7 × 7)
@@ -86,9 +81,6 @@ def layercam(seen: Captured) -> Tensor:
 
     Returns:
         N×H×W in units of the score.
-
-    Raises:
-        RuntimeError: no gradient reaches the layer.
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", layer="blocks.4", method=layercam)
@@ -109,9 +101,6 @@ def xgradcam(seen: Captured) -> Tensor:
 
     Returns:
         N×H×W in units of the score.
-
-    Raises:
-        RuntimeError: no gradient reaches the layer.
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=xgradcam)
@@ -157,9 +146,6 @@ def gradcam_plus_plus(seen: Captured) -> Tensor:
 
     Returns:
         N×H×W in units of the score.
-
-    Raises:
-        RuntimeError: no gradient reaches the layer.
 
     Example:
         >>> explain(models.imagenet(), photos.cat(), "tabby", method=gradcam_plus_plus)

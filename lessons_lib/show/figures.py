@@ -55,8 +55,7 @@ def overlay(heat: Mapped, *, opacity: float = 0.7, boxes: Sequence[Framed] = ())
 
     Example:
         >>> show.overlay(heat, opacity=0.5)
-        tiger cat, probability 0.39 · peak at row 4, column 2 of 7 × 7 · 97 % of the heat on the cat (evenly
-        spread: 95 %)
+        tiger cat, probability 0.39 · peak at row 4, column 2 of 7 × 7 · 97 % of the heat on the cat ...
     """
     figure, axes = _canvas(1, 1, heat.photo.image.size)
     _heat(axes[0], heat, float(heat.positive.max()), opacity)
@@ -85,10 +84,8 @@ def row(
 
     Example:
         >>> show.row(explain(models.vit(), scene, ["cat", "motorcycle"]))
-        cat, probability 0.99 · peak at row 12, column 7 of 14 × 14 · 65 % of the heat on the cat (evenly
-        spread: 8 %), 1 % on the motorcycle (evenly spread: 11 %) · its peak is 76 % of the highest
-        motorcycle, probability 0.99 · peak at row 7, column 6 of 14 × 14 · 70 % of the heat on the motorcycle
-        (evenly spread: 11 %), 4 % on the cat (evenly spread: 8 %)
+        cat, probability 0.99 · peak at row 12, column 7 of 14 × 14 · ... · its peak is 76 % of the highest
+        motorcycle, probability 0.99 · peak at row 7, column 6 of 14 × 14 · ...
     """
     titles = _titles(titles, [heat.words for heat in heats])
     tops = [float(heat.positive.max()) for heat in heats]
