@@ -586,7 +586,7 @@ def test_a_blank_map_names_its_cause_and_no_other(
 def test_only_the_blank_map_of_a_batch_is_named_and_a_good_one_is_silent() -> None:
     with pytest.warns(UserWarning) as caught:
         ll.explain(Chosen(NORMAL), torch.cat([UNEVEN, UNEVEN * 0 + 3]), ll.ClassScore(1), layer="features")
-    assert len(caught) == 1 and "'class 1 3.00'" in str(caught[0].message)
+    assert len(caught) == 1 and "'class 1, score 3.00'" in str(caught[0].message)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -73,7 +73,7 @@ def test_the_score_of_a_box_carries_a_gradient_to_the_layer(name: str) -> None:
     assert edge.values.isfinite().all()
     assert edge.words.startswith(f"box 0: width of the class {int(found['labels'][0])} ")
     said = f"{found['scores'][0]:.2f}" if found["scores"][0] >= 0.01 else "below 0.01"
-    assert heat.words == f"box 0: class {int(found['labels'][0])} {said}"
+    assert heat.words == f"box 0: class {int(found['labels'][0])}, score {said}"
 
 
 def changed_by(seen: Captured) -> Tensor:
@@ -161,7 +161,7 @@ def test_masks_and_keypoints_are_not_made_for_boxes_that_nobody_asked_to_see(nam
     with torch.no_grad():
         (found,) = network(AS_IS(PHOTO.image)[None])
     assert runs == extras  # they are back
-    assert heat.words == f"box 0: class {int(found['labels'][0])} {shown(float(found['scores'][0]))}"
+    assert heat.words == f"box 0: class {int(found['labels'][0])}, score {shown(float(found['scores'][0]))}"
 
 
 # --- found again ------------------------------------------------------------------------------------------------------
@@ -266,8 +266,9 @@ def test_there_is_no_such_edge() -> None:
 
 def test_what_lies_below_the_threshold_can_be_asked_for_by_place_and_class() -> None:
     low = output((LEFT, 1, 0.9), (RIGHT, 2, 0.02))
-    assert asked(low, ll.BoxScore(RIGHT, "cup")).words == "cup 0.02"
-    assert asked(low, ll.Difference(ll.BoxScore(0), ll.BoxScore(RIGHT, "cup"))).words == "box 0: cat 0.90 − cup 0.02"
+    assert asked(low, ll.BoxScore(RIGHT, "cup")).words == "cup, score 0.02"
+    both = asked(low, ll.Difference(ll.BoxScore(0), ll.BoxScore(RIGHT, "cup")))
+    assert both.words == "box 0: cat, score 0.90 − cup, score 0.02"
 
 
 def test_boxes_are_laid_on_the_photo_that_was_resized_and_cropped() -> None:

@@ -132,7 +132,8 @@ def test_the_words_tell_the_peak_from_one_and_the_shares_largest_first() -> None
     values = torch.ones(2, 3)
     photo = plain(30, 20, dog=small, cat=large)
     assert made(values, photo).describe() == (
-        "tiger cat 0.38 · peak at row 1, column 1 of 2 × 3 · 80 % of the heat on the cat, 10 % on the dog"
+        "tiger cat 0.38 · peak at row 1, column 1 of 2 × 3 · "
+        "80 % of the heat on the cat (evenly spread: 80 %), 10 % on the dog (10 %)"
     )
     values[1, 2] = 1.001
     assert made(values, photo).describe().startswith("tiger cat 0.38 · peak at row 2, column 3 of 2 × 3 · 80 % ")
@@ -147,10 +148,24 @@ def test_copies_of_one_object_are_told_together_and_each() -> None:
     photo = Photo(plain(30, 20).image, copies)
     assert photo.describe() == "picture · 30 × 20 pixels · known outline: 2 × cat, dog"
     assert ll.show.photo(photo, outlines=True).words.endswith(" · share of the picture: cat 10, 20 %, dog 40 %")
-    words = "40 % of the heat on the dog, 30 % on the 2 copies of cat (20, 10 %)"
+    words = "40 % of the heat on the dog (evenly spread: 40 %), 30 % on the 2 copies of cat (20, 10 %) (30 %)"
     assert made(torch.ones(2, 3), photo).describe().endswith(words)
     photo = Photo(photo.image, (copies[0], copies[0]))  # what lies twice under a mask counts once
-    assert made(torch.ones(2, 3), photo).describe().endswith("10 % of the heat on the 2 copies of cat (10, 10 %)")
+    words = "10 % of the heat on the 2 copies of cat (10, 10 %) (evenly spread: 10 %)"
+    assert made(torch.ones(2, 3), photo).describe().endswith(words)
+
+
+def test_luck_is_the_masks_share_of_what_the_network_saw() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[:, :6] = True
+    heat = made(
+        torch.tensor([[0.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), plain(30, 20, cat=mask), region=(3.0, 0.0, 18.0, 20.0)
+    )
+    assert heat.luck_on(mask) == pytest.approx(3 / 15)
+    assert heat.luck_on(~mask) == pytest.approx(12 / 15)
+    assert "(evenly spread: 20 %)" in heat.describe()
+    wide = made(torch.ones(1, 1), plain(30, 20), region=(0.0, 0.0, 60.0, 20.0))  # a margin that a detector adds
+    assert wide.luck_on(mask) == pytest.approx(6 / 30)
 
 
 def test_a_map_without_heat_says_so() -> None:

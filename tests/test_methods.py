@@ -165,7 +165,7 @@ def test_cam_refuses_a_network_that_ends_otherwise(network: nn.Module) -> None:
     ids=["probability", "square", "shifted"],
 )
 def test_cam_refuses_a_target_that_is_no_sum_of_logits(gap_fc: Ended, target: object) -> None:
-    with pytest.raises(ValueError, match=r"CAM explains a logit, or a weighted sum of logits, .* `method=gradcam`"):
+    with pytest.raises(ValueError, match=r"CAM explains a logit, or a weighted sum of logits, .* `method=ll\.gradcam`"):
         values(gap_fc, target, ll.cam)
 
 

@@ -99,7 +99,7 @@ def test_the_class_plays_no_part_and_the_network_is_left_as_it_was() -> None:
 
 def test_networks_without_attention_among_all_tokens_get_a_sentence() -> None:
     torch.manual_seed(0)
-    with pytest.raises(ValueError, match=r"no attention among all tokens that can be read .* `explain"):
+    with pytest.raises(ValueError, match=r"no attention among all tokens that can be read .* `ll\.explain"):
         ll.attention_rollout(swin_t(weights=None), PICTURES[:1])
     with pytest.raises(ValueError, match="attends within windows or to a changing number"):
         ll.attention_rollout(nn.Sequential(Halves(), of_timm(img_size=(32, 24))), PICTURES)

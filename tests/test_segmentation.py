@@ -47,8 +47,8 @@ def test_a_pixel_and_a_region_reach_the_layer_of_torchvisions_own_networks(name:
     assert pixel.values.abs().max() > 0
     assert region.values.abs().max() > 0
     assert pixel.region == (0.0, 0.0, 130.0, 96.0)
-    assert pixel.words == f"class {top} {logits[top, 70, 120]:.2f} at pixel row 71, column 121"
-    assert region.words == f"class 5 {logits[5][torch.from_numpy(mask)].mean():.2f} over 9 % of the picture"
+    assert pixel.words == f"class {top}, score {logits[top, 70, 120]:.2f} at pixel row 71, column 121"
+    assert region.words == f"class 5, mean score {logits[5][torch.from_numpy(mask)].mean():.2f} over 9 % of the picture"
 
 
 def changed_by(seen: Captured) -> Tensor:

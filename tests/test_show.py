@@ -121,9 +121,10 @@ def test_the_lines_of_a_caption_are_as_few_as_can_be_and_even(monkeypatch):
 
 def test_words_of_an_overlay_come_from_the_map():
     assert show.overlay(heat(LEFT)).words == (
-        "dog 0.70 · peak at row 1, column 1 of 2 × 3 · 71 % of the heat on the dog"
+        "dog 0.70 · peak at row 1, column 1 of 2 × 3 · 71 % of the heat on the dog (evenly spread: 24 %)"
     )
-    assert show.overlay(heat(RIGHT)).words == "dog 0.70 · peak at row 2, column 3 of 2 × 3 · 0 % of the heat on the dog"
+    words = "dog 0.70 · peak at row 2, column 3 of 2 × 3 · 0 % of the heat on the dog (evenly spread: 24 %)"
+    assert show.overlay(heat(RIGHT)).words == words
     assert "no heat" in show.overlay(heat([[-1.0, -2.0]])).words
 
 
@@ -136,7 +137,8 @@ def test_words_of_a_photo_come_from_its_outlines():
 
 def test_words_of_a_row_tell_the_strength_that_its_scale_shows():
     one, two = show.row([heat(LEFT, words="dog 1"), heat(RIGHT, words="cat 1")]).words.splitlines()
-    assert one.endswith("on the dog") and two.endswith("on the dog · its peak is 50 % of the highest")
+    assert one.endswith("on the dog (evenly spread: 24 %)")
+    assert two.endswith("on the dog (evenly spread: 24 %) · its peak is 50 % of the highest")
     own = show.row([heat(LEFT, words="dog 1"), heat(RIGHT, words="cat 1")], ["A", "B"], shared=False).words
     assert "highest" not in own and own.splitlines()[1].startswith("B: cat 1 · peak at row 2, column 3")
 

@@ -67,13 +67,17 @@ def test_objects_with_equal_shares_keep_their_order_whichever_rounding_favours(r
     values = torch.ones(1, 2) * torch.tensor([1.0, 1.0 + rounding])
     left, right = half("astronaut", slice(0, 20)), half("cat", slice(20, 40))
     for objects in ((left, right), (right, left)):
-        assert made(values, *objects).describe().endswith("50 % of the heat on the cat, 50 % on the astronaut")
+        assert (
+            made(values, *objects)
+            .describe()
+            .endswith("50 % of the heat on the cat (evenly spread: 50 %), 50 % on the astronaut (50 %)")
+        )
 
 
 def test_a_share_that_is_larger_by_more_than_rounding_comes_first() -> None:
     values = torch.tensor([[1.0, 0.999]])
     heat = made(values, half("astronaut", slice(0, 20)), half("cat", slice(20, 40)))
-    assert heat.describe().endswith("50 % of the heat on the astronaut, 50 % on the cat")
+    assert heat.describe().endswith("50 % of the heat on the astronaut (evenly spread: 50 %), 50 % on the cat (50 %)")
 
 
 @pytest.mark.parametrize("rounding", [0.0, 1e-7, -1e-7])

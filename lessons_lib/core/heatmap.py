@@ -108,10 +108,10 @@ class Heatmap:
         row, column = self.peak
         parts = [self.words, f"peak at row {row + 1}, column {column + 1} of {rows} × {columns}"]
         shares = largest_first([self._share(name, masks) for name, masks in self.photo.named().items()])
-        if shares:
-            told = [f"{100 * share:.0f} % {where}" for share, where in shares]
+        told = [f"{100 * share:.0f} % {where}" for share, where in shares]
+        if told:
             told[0] = told[0].replace(" % ", " % of the heat ", 1)
-            parts.append(", ".join(told))
+            parts.append(", ".join([told[0], *(one.replace("evenly spread: ", "") for one in told[1:])]))
         return " · ".join([*parts, f"layer {self.layer}, the last that has a say"] if self.chosen else parts)
 
     def _share(self, name: str, masks: list[np.ndarray]) -> tuple[float, str]:
@@ -122,7 +122,7 @@ class Heatmap:
             return share, f"on the {name} ({luck})"
         each = sorted((100 * self.share_on(mask) for mask in masks), reverse=True)
         shares = ", ".join(f"{one:.0f}" for one in each)
-        return share, f"on the {len(masks)} copies of {name} ({shares} %; {luck})"
+        return share, f"on the {len(masks)} copies of {name} ({shares} %) ({luck})"
 
     def show(self, **options: Any) -> show.Figure:
         """Return the map over its photo, as `show.overlay` draws it; the last line of a cell displays it."""
