@@ -129,7 +129,8 @@ def title(path: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     try:
-        path = start(*arguments)
+        number, name = [*arguments, "", ""][:2]
+        path = start(number, name)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
