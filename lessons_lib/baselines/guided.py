@@ -49,7 +49,7 @@ def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any =
         guided_backprop at picture · 224 × 224)
     """
     model = Explainable.of(model)
-    # An identity in front makes the picture itself a layer, so that `explain` has nothing to learn.
+    # With an identity in front, the picture itself is what a layer puts out, so `explain` needs no change.
     fronted = nn.Sequential(OrderedDict(picture=nn.Identity(), network=model.network))
     fronted.training = model.network.training
     with _guided(model.network):

@@ -1,4 +1,4 @@
-"""Torchvision's detectors in the states in which a box is asked about: all boxes kept, one proposal followed."""
+"""Torchvision's detectors, changed for as long as a box is asked about: keeping all boxes, or looking at one place."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -25,6 +25,7 @@ _Run = Callable[[dict[str, Tensor], list[Tensor]], tuple[Tensor, Tensor]]
 
 
 def held(output: Any) -> None:
+    """Refuse a picture's output that holds no boxes, with a TypeError that says what it is instead."""
     if not isinstance(output, dict) or not {"boxes", "labels", "scores"} <= output.keys():
         raise TypeError(
             f"Boxes are looked for in a dict with 'boxes', 'labels' and 'scores'; this model gives {kind_of(output)}: "
@@ -82,6 +83,7 @@ def nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP
 
 
 def edges_of(box: Tensor) -> Edges:
+    """Return a box, a tensor of four numbers, as left, top, right and bottom."""
     left, top, right, bottom = box.tolist()
     return left, top, right, bottom
 

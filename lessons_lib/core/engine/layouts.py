@@ -10,6 +10,7 @@ from torch import Tensor
 from lessons_lib.core.engine.outputs import Emitted, tensors
 
 Layout = Callable[[Any], Tensor]
+"""From what a layer puts out to maps, N×C×H×W."""
 
 SPECIAL = {
     0: "none",
