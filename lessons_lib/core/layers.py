@@ -97,6 +97,7 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
     emitted: dict[int, tuple[Tensor, list[str]]] = {}
     inside = {module for aim in aims for module in aim.part(network).modules()}
     names = {module: name for name, module in network.named_modules() if name and module in inside}
+    names = {module: name for module, name in names.items() if not isinstance(module, torch.jit.ScriptModule)}
 
     def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
         runs[module] += 1

@@ -101,8 +101,9 @@ def _frozen(network: nn.Module) -> Iterator[None]:
     training = [module for module in modules if module.training]
     learning = [parameter for parameter in parameters if parameter.requires_grad]
     try:
-        if training:
-            network.eval()
+        # Flags, and no call of `eval()`: a module may do more then, as LoRA, which merges its weights for good.
+        for module in training:
+            module.training = False
         for parameter in learning:
             parameter.requires_grad_(False)
         yield
