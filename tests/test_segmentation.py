@@ -188,3 +188,15 @@ def test_the_pixel_deepest_inside_a_mask() -> None:
     mask[1:8, 4:11] = True
     assert tables.deepest(mask) == (4, 7)
     assert tables.deepest(np.ones((3, 5), bool)) == (1, 1)  # the edge of the picture is an edge
+
+
+def test_a_region_may_be_read_only_mirrored_or_of_whole_numbers(recwarn: pytest.WarningsRecorder) -> None:
+    logits = {"out": torch.arange(24.0).view(2, 3, 4)}
+    mask = np.zeros((3, 4), bool)
+    mask[0, :2] = True
+    mask.flags.writeable = False
+    assert ll.RegionScore(1, mask)(logits).item() == 12 + 13
+    assert ll.RegionScore(1, mask[:, ::-1])(logits).item() == 14 + 15
+    assert ll.RegionScore(1, mask.astype(np.uint8))(logits).item() == 12 + 13
+    assert ll.RegionScore(1, torch.tensor(mask.copy()))(logits).item() == 12 + 13
+    assert not recwarn

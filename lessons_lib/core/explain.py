@@ -15,7 +15,7 @@ from lessons_lib.core.engine.capture import Layer
 from lessons_lib.core.engine.captured import Captured, scored
 from lessons_lib.core.engine.hooks import left_as_found
 from lessons_lib.core.heatmap import Heatmap, fuse
-from lessons_lib.core.inputs import Pictured, Pictures
+from lessons_lib.core.inputs import OnePicture, Pictures
 from lessons_lib.core.methods import Method, gradcam
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets.base import Target, asked_again, score, states
@@ -25,7 +25,7 @@ from lessons_lib.core.targets.given import Asked, one_each
 @overload
 def explain(
     model: Explainable | nn.Module,
-    pictures: Pictured,
+    pictures: OnePicture,
     target: Asked | None = None,
     *,
     layer: Layer | Sequence[Layer] | None = None,
@@ -34,7 +34,7 @@ def explain(
 @overload
 def explain(
     model: Explainable | nn.Module,
-    pictures: Sequence[Pictured],
+    pictures: Sequence[OnePicture],
     target: Asked | Sequence[Asked] | None = None,
     *,
     layer: Layer | Sequence[Layer] | None = None,

@@ -13,14 +13,14 @@ from lessons_lib.core.engine.outputs import kind_of
 from lessons_lib.core.preprocess import Region
 from lessons_lib.core.records import Explainable, Photo
 
-Pictured = Photo | Image.Image
-Pictures = Pictured | Sequence[Pictured] | Tensor
+OnePicture = Photo | Image.Image
+Pictures = OnePicture | Sequence[OnePicture] | Tensor
 """What can be explained: a photo or a Pillow image, several of them, a tensor C×H×W or a batch N×C×H×W."""
 
 
 def single(pictures: Any) -> bool:
     """Return whether this is one picture, so that one answer is given for it, and no list."""
-    return isinstance(pictures, Pictured) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
+    return isinstance(pictures, OnePicture) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
 
 
 def ready(pictures: Any, model: Explainable, padded: bool = True) -> tuple[list[Photo], Tensor, list[Region]]:
@@ -60,7 +60,7 @@ def _of_tensor(pictures: Tensor, _model: Explainable) -> tuple[list[Photo], Tens
 def _of_photos(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
     given = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
     for one in given:
-        if not isinstance(one, Pictured):
+        if not isinstance(one, OnePicture):
             raise TypeError(
                 f"Give photos, PIL images or one batch tensor, not {kind_of(one)}: open a file with "
                 "`ll.photos.open(path)`, stack tensors with `torch.stack`, make an array a picture with "

@@ -12,13 +12,13 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from lessons_lib.show.figure import Figure
-from lessons_lib.show.protocols import Framed, Mapped, Pictured
+from lessons_lib.show.protocols import BoxLike, HeatmapLike, PhotoLike
 from lessons_lib.show.ties import TIE, first_peak
 
 COLOURS = "inferno"
 
 
-def photo(photo: Pictured, *, outlines: bool = False, boxes: Sequence[Framed] = ()) -> Figure:
+def photo(photo: PhotoLike, *, outlines: bool = False, boxes: Sequence[BoxLike] = ()) -> Figure:
     """Draw a photo.
 
     Args:
@@ -45,7 +45,7 @@ def photo(photo: Pictured, *, outlines: bool = False, boxes: Sequence[Framed] = 
     return Figure(figure, "\n".join([words, *(f"box {number}: {box}" for number, box in enumerate(boxes))]))
 
 
-def overlay(heat: Mapped, *, opacity: float = 0.7, boxes: Sequence[Framed] = ()) -> Figure:
+def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike] = ()) -> Figure:
     """Draw a heatmap over its photo, with a colour bar from nothing to the map's own peak.
 
     Args:
@@ -65,12 +65,12 @@ def overlay(heat: Mapped, *, opacity: float = 0.7, boxes: Sequence[Framed] = ())
 
 
 def row(
-    heats: Sequence[Mapped],
+    heats: Sequence[HeatmapLike],
     titles: Sequence[str] | None = None,
     *,
     shared: bool = True,
     opacity: float = 0.7,
-    boxes: Sequence[Framed] = (),
+    boxes: Sequence[BoxLike] = (),
 ) -> Figure:
     """Draw heatmaps side by side, with one colour bar.
 
@@ -105,7 +105,7 @@ def row(
     return Figure(figure, "\n".join(said))
 
 
-def signed(heats: Sequence[Mapped], titles: Sequence[str] | None = None) -> Figure:
+def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) -> Figure:
     """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it.
 
     Args:
@@ -211,7 +211,7 @@ def _lay(ax: Axes, pixels: np.ndarray) -> None:
     ax.imshow(pixels[k // 2 :: k, k // 2 :: k], extent=(-0.5, width - 0.5, height - 0.5, -0.5))
 
 
-def _frame(ax: Axes, boxes: Sequence[Framed]) -> None:
+def _frame(ax: Axes, boxes: Sequence[BoxLike]) -> None:
     for box in boxes:
         left, top, right, bottom = box.edges
         ax.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec="cyan", lw=1.2))
@@ -226,7 +226,7 @@ def _frame(ax: Axes, boxes: Sequence[Framed]) -> None:
         )
 
 
-def _heat(ax: Axes, heat: Mapped, top: float, opacity: float) -> None:
+def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float) -> None:
     if not 0 <= opacity <= 1:
         raise ValueError(f"An opacity lies between 0 and 1, and {opacity} does not.")
     _lay(ax, np.asarray(heat.photo.image))

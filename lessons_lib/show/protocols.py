@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 
-class Framed(Protocol):
+class BoxLike(Protocol):
     """A box with a name: left, top, right and bottom in the photo's pixels."""
 
     @property
@@ -17,7 +17,7 @@ class Framed(Protocol):
     def edges(self) -> tuple[float, float, float, float]: ...
 
 
-class Pictured(Protocol):
+class PhotoLike(Protocol):
     """An image with what is known of it: objects, each with a `mask` of height×width bool, and itself in words."""
 
     @property
@@ -28,7 +28,7 @@ class Pictured(Protocol):
     def named(self) -> dict[str, list[np.ndarray]]: ...
 
 
-class Mapped(Protocol):
+class HeatmapLike(Protocol):
     """A map on a photo, in numbers and in words."""
 
     @property
@@ -36,7 +36,7 @@ class Mapped(Protocol):
     @property
     def positive(self) -> Tensor: ...
     @property
-    def photo(self) -> Pictured: ...
+    def photo(self) -> PhotoLike: ...
     @property
     def region(self) -> tuple[float, float, float, float]: ...
     @property

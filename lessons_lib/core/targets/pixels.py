@@ -114,7 +114,8 @@ class RegionScore(Local):
                     "highest. Choose another class, or say where with a `mask`."
                 )
             return mask
-        mask = torch.as_tensor(self.mask, device=logits.device).bool()
+        given = self.mask if isinstance(self.mask, Tensor) else torch.from_numpy(np.array(self.mask, dtype=bool))
+        mask = given.to(logits.device, torch.bool)
         if mask.shape != logits.shape[1:]:
             raise ValueError(
                 f"The mask is {' × '.join(map(str, mask.shape))} and the output {logits.shape[1]} × {logits.shape[2]}: "
