@@ -56,8 +56,8 @@ def run_through(
     names = dict(found)
     if scripted := [name for module, name in found if isinstance(module, torch.jit.ScriptModule)]:
         raise ValueError(
-            f"Layer {scripted[0]!r} is scripted and takes no hook: choose a layer outside it, or give the network it was "
-            "made from."
+            f"Layer {scripted[0]!r} is scripted and takes no hook: choose a layer outside it, or give the network it "
+            "was made from."
         )
     kept: dict[nn.Module, list[Emission]] = {module: [] for module in names}
     linears: list[tuple[nn.Linear, Tensor]] = []
