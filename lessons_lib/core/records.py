@@ -31,6 +31,12 @@ class Outlined:
     name: str
     mask: np.ndarray
 
+    @property
+    def edges(self) -> Edges:
+        """The box around what is seen: left, top, right and bottom, as edges of pixels, 0…width and 0…height."""
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
     def __repr__(self) -> str:
         return f"{self.name} · {int(self.mask.sum())} of {self.mask.size} pixels"
 

@@ -9,8 +9,6 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-import torch
-from torchvision.ops import box_iou
 
 from lessons_lib.core import methods
 from lessons_lib.core.boxes import boxes, runner_up
@@ -20,7 +18,7 @@ from lessons_lib.core.methods import Method
 from lessons_lib.core.records import Explainable, Photo
 from lessons_lib.core.resources import data
 from lessons_lib.core.targets import BoxScore, ClassScore, PixelScore, RegionScore
-from lessons_lib.metrics.truth import centre_of_peak, moved, on_truth
+from lessons_lib.metrics.truth import centre_of_peak, matches, moved, on_truth
 
 Table = dict[str, dict[str, float]]
 """A number for each row and column; rows are methods."""
@@ -45,7 +43,7 @@ def box_maps(model: Explainable, scenes: Iterable[Photo]) -> Table:
     """
     found: dict[str, list[dict[str, float]]] = {method.__name__: [] for method in COMPARED}
     for scene in scenes:
-        matched = _matched(model, scene)
+        matched = matches(boxes(model, scene), scene)
         numbers = list(matched)
         second = [runner_up(model, scene, number) for number in numbers]
         aims = [*map(BoxScore, numbers), *(BoxScore(n, c) for n, c in zip(numbers, second, strict=True) if c)]
@@ -208,26 +206,6 @@ def averaged(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def union(masks: Iterable[np.ndarray], like: np.ndarray) -> np.ndarray:
     """Return where at least one of the masks is true; nowhere, in the shape of `like`, if there is none."""
     return np.logical_or.reduce([np.zeros_like(like), *masks])
-
-
-def _matched(model: Explainable, scene: Photo) -> dict[int, int]:
-    """Return, for the number of each box that finds an object, which object that is."""
-    matched: dict[int, int] = {}
-    for number, box in enumerate(boxes(model, scene)):
-        overlaps = box_iou(torch.tensor([box.edges]), _around(scene))[0]
-        index = int(overlaps.argmax())
-        if overlaps[index] >= 0.5 and scene.objects[index].name == box.name and index not in matched.values():
-            matched[number] = index
-    return matched
-
-
-def _around(scene: Photo) -> torch.Tensor:
-    """Return the box around each object's visible pixels, K×4."""
-    corners = []
-    for item in scene.objects:
-        rows, columns = np.flatnonzero(item.mask.any(1)), np.flatnonzero(item.mask.any(0))
-        corners.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
-    return torch.tensor(np.array(corners), dtype=torch.float32)
 
 
 def _next(kind: str, kinds: Sequence[str]) -> str:

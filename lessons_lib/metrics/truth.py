@@ -1,8 +1,42 @@
 """Scoring a map against the truth of a scene, and against another map."""
 
-import numpy as np
+from collections.abc import Sequence
 
+import numpy as np
+import torch
+from torchvision.ops import box_iou
+
+from lessons_lib.core.engine.detectors import OVERLAP
 from lessons_lib.core.heatmap import Heatmap
+from lessons_lib.core.records import Box, Photo
+
+
+def matches(boxes: Sequence[Box], photo: Photo) -> dict[int, int]:
+    """Return which object each box finds: the numbers of boxes that find one, each with its object's.
+
+    A box finds the object of its name that it overlaps most, by half or more (intersection over union), and that no
+    box before it has found; so boxes come with the highest score first.
+
+    Args:
+        boxes: as `boxes` gives them.
+        photo: whose objects' outlines are known.
+
+    Example:
+        >>> metrics.matches(boxes(models.detector(), scene), scene)
+        {0: 1, 1: 0}
+    """
+    if not boxes or not photo.objects:
+        return {}
+    overlaps = box_iou(torch.tensor([box.edges for box in boxes]), torch.tensor([one.edges for one in photo.objects]))
+    found: dict[int, int] = {}
+    for number, (box, row) in enumerate(zip(boxes, overlaps.tolist(), strict=True)):
+        free = [
+            index for index, one in enumerate(photo.objects) if one.name == box.name and index not in found.values()
+        ]
+        best = max(free, key=row.__getitem__, default=None)
+        if best is not None and row[best] >= OVERLAP:
+            found[number] = best
+    return found
 
 
 def centre_of_peak(heat: Heatmap) -> tuple[int, int]:

@@ -46,11 +46,7 @@ class Scene(Photo):
     @property
     def boxes(self) -> tv_tensors.BoundingBoxes:
         """K×4 float32 (left, top, right, bottom) around the visible pixels, as edges: 0…width, 0…height."""
-        corners = []
-        for item in self.objects:
-            rows, columns = np.flatnonzero(item.mask.any(1)), np.flatnonzero(item.mask.any(0))
-            corners.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
-        data = torch.tensor(np.array(corners), dtype=torch.float32)
+        data = torch.tensor([item.edges for item in self.objects])
         return tv_tensors.BoundingBoxes(data, format="XYXY", canvas_size=self.image.size[::-1])
 
     @property

@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from lessons_lib.core.methods import Method, gradcam
-from lessons_lib.core.records import Explainable
+from lessons_lib.core.records import Box, Explainable
 from lessons_lib.core.targets import ClassScore
 from lessons_lib.metrics.tables import quiet
-from lessons_lib.metrics.truth import centre_of_peak
+from lessons_lib.metrics.truth import centre_of_peak, matches
 from lessons_lib.photos.collage import KINDS, Scene, Scenes
 
 HELD_OUT = Scenes(500, seed=2_000_000)  # no recipe draws from this seed
@@ -58,7 +57,9 @@ def box_scores(model: Explainable, scenes: Sequence[Scene]) -> list[Score]:
     for part, output in _outputs(model, scenes):
         for scene, answer in zip(part, output, strict=True):
             sure = answer["scores"] > 0.5
-            found.append(_matched(answer["boxes"][sure], answer["labels"][sure] - 1, scene))
+            parts = (answer[key][sure].tolist() for key in ("labels", "scores", "boxes"))
+            boxes = [Box(KINDS[label - 1], score, edges) for label, score, edges in zip(*parts, strict=True)]
+            found.append(len(matches(boxes, scene)))
             true.append(len(scene.objects))
             given.append(int(sure.sum()))
     right = "same kind, IoU ≥ 0.5 with its box, score > 0.5, each object matched once, best score first"
@@ -131,18 +132,6 @@ def _outputs(model: Explainable, scenes: Sequence[Scene]) -> Iterator[tuple[Sequ
         with torch.inference_mode():
             # Convolutions on a CPU run several times faster with the channels last in memory.
             yield part, model.network(batch.contiguous(memory_format=torch.channels_last))
-
-
-def _matched(boxes: Tensor, labels: Tensor, scene: Scene) -> int:
-    """Count the objects that a box finds; boxes come with falling score."""
-    overlaps = box_iou(boxes, torch.as_tensor(scene.boxes))
-    overlaps[labels[:, None] != scene.labels] = 0
-    found: set[int] = set()
-    for row in overlaps:
-        free = [index for index in range(len(scene.objects)) if index not in found and row[index] >= 0.5]
-        if free:
-            found.add(max(free, key=lambda index: float(row[index])))
-    return len(found)
 
 
 def _column(counts: list[int]) -> Tensor:
