@@ -64,7 +64,17 @@ CASES = [
 LARGE = [
     case
     for case in CASES
-    if case.make.endswith((" vit_b_16", " maxvit_t", "_window7_224", "_window8_256", " convnext_tiny", " swin_v2_t"))
+    if case.make.endswith(
+        (
+            " vit_b_16",
+            " maxvit_t",
+            " maxvit_rmlp_pico_rw_256",
+            "_window7_224",
+            "_window8_256",
+            " convnext_tiny",
+            " swin_v2_t",
+        )
+    )
 ]
 
 

@@ -161,6 +161,7 @@ def test_what_pytorch_grad_cam_returns(case: Case) -> None:
     assert (stretched(large) - returned).abs().max() <= 1e-4
 
 
+@pytest.mark.proof
 def test_a_layer_with_an_in_place_relu_behind_it() -> None:
     """DenseNet runs `relu(features(x), inplace=True)`, which overwrites the tensor that a forward hook has kept.
 

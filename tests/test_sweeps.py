@@ -55,6 +55,7 @@ def kinds() -> int:
     return sum(len({item.name for item in measure.ANY.scene(index).objects}) for index in range(200))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", MODELS)
 def test_the_table_covers_every_layer_and_method_on_200_scenes(name: str) -> None:
     kept = tables.stored(name)
