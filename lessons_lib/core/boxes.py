@@ -55,7 +55,7 @@ def runner_up(model: Any, picture: Any, number: int = 0) -> str | None:
         'astronaut'
     """
     model = Explainable.of(model)
-    with detectors.every_score(model.network):
+    with left_as_found(model.network), detectors.every_score(model.network):
         ((found, _, _),) = _run(model, picture)
     own, edges = found["labels"][number], detectors.edges_of(found["boxes"][number])
     rows = {int(label): detectors.nearest(found, edges, int(label), least=0.0)[0] for label in found["labels"].unique()}

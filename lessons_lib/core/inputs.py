@@ -110,9 +110,11 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     """Scale a grey picture of more than 8 bits from its own darkest…brightest value to 0…255.
 
     The picture's own range, because cameras and scanners keep 10 to 14 bits in 16; a picture of one value becomes
-    mid-grey.
+    mid-grey. An infinity is as bright or as dark as the others get, and what is no number is dark.
     """
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
-    low, high = values.min(), values.max()
+    values = np.asarray(picture, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     scaled = (values - low) / (high - low) * 255 if high > low else np.full_like(values, 127.5)
     return Image.fromarray(np.round(scaled).astype(np.uint8))
