@@ -78,7 +78,8 @@ _logit = Exercise(
         ),
         "You take the peak of the map; the logit is made of all cells, by their mean.": lambda m, b: m.max() + b,
         "You divide by the number of rows only, or columns only; there are H·W cells.": (
-            lambda m, b: m.sum() / m.shape[1] + b
+            lambda m, b: m.sum() / m.shape[1] + b,
+            lambda m, b: m.sum() / m.shape[0] + b,
         ),
     },
 )
@@ -106,7 +107,7 @@ _normalise = Exercise(
             lambda m: m.relu() / m.relu().sum()
         ),
         "You add a small number to the peak before dividing; a network with small logits then gets a dim map.": (
-            lambda m: m.relu() / (m.max() + 1e-7)
+            *(lambda m, small=10**-n: m.relu() / (m.max() + small) for n in range(5, 11)),
         ),
         "You take a softmax; it makes a share of each cell, and heat where the map is negative.": (
             lambda m: m.flatten().softmax(dim=0).reshape(m.shape)

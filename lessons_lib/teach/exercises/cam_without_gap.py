@@ -36,7 +36,9 @@ _head = Exercise(
             lambda a, w, b: (a.mean(dim=(2, 3)) @ w.T + b).relu()
         ),
         "You average over the maps; GAP averages over rows and columns, and keeps one number for each map.": (
-            lambda a, w, b: a.mean(dim=1).mean(dim=(1, 2))[:, None] * w.sum(dim=1) + b
+            lambda a, w, b: a.mean(dim=1) @ w.T + b,  # raises: the sizes don't fit
+            lambda a, w, b: a.mean(dim=1).flatten(1) @ w.T + b,
+            lambda a, w, b: a.mean(dim=1).mean(dim=(1, 2))[:, None] * w.sum(dim=1) + b,
         ),
         "You average over the pictures as well; every picture has its own logits.": (
             lambda a, w, b: a.mean(dim=(0, 2, 3)) @ w.T + b

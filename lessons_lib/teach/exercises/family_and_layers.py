@@ -28,7 +28,8 @@ _layercam = Exercise(
             lambda A, g: (g * A).sum(dim=0).relu()
         ),
         "You average the gradient first; LayerCAM keeps one gradient for each cell.": (
-            lambda A, g: (_mean(g).relu() * A).sum(dim=0)
+            lambda A, g: (_mean(g).relu() * A).sum(dim=0),
+            lambda A, g: (_mean(g) * A).sum(dim=0),
         ),
         "You average the positive gradients; LayerCAM keeps one for each cell.": (
             lambda A, g: (_mean(g.relu()) * A).sum(dim=0)
@@ -76,7 +77,10 @@ _ablation = Exercise(
             lambda y, y_k: (y_k - y) / abs(y)
         ),
         "You do not divide; w is a share of the score.": lambda y, y_k: y - y_k,
-        "You divide by the new score; w is a share of the old one.": lambda y, y_k: (y - y_k) / y_k.abs(),
+        "You divide by the new score; w is a share of the old one.": (
+            lambda y, y_k: (y - y_k) / y_k.abs(),
+            lambda y, y_k: (y - y_k) / y_k,
+        ),
         "You return the score that is left; w is what is lost.": lambda y, y_k: y_k / abs(y),
     },
 )

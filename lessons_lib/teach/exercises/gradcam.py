@@ -43,7 +43,10 @@ _weights = Exercise(
         "You take the mean over the maps (dim 0); Grad-CAM takes it over rows and columns, one number for each map.": (
             lambda g: g.mean(dim=0)
         ),
-        "You take the mean over rows only, or columns only; Grad-CAM takes it over both.": lambda g: g.mean(dim=1),
+        "You take the mean over rows only, or columns only; Grad-CAM takes it over both.": (
+            lambda g: g.mean(dim=1),
+            lambda g: g.mean(dim=2),
+        ),
         "You take one mean over everything; Grad-CAM takes one for each map.": lambda g: g.mean(),
     },
 )

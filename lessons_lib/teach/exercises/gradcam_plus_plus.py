@@ -53,7 +53,9 @@ _alpha = Exercise(
             lambda A, g: g**2 / (2 * g**2 + _total(A) * g)
         ),
         "You apply the ReLU to the gradient inside α; it comes later, where α meets the gradient.": (
-            lambda A, g: _fraction(A, g, _total(A)) * (g > 0)
+            lambda A, g: _fraction(A, g.relu(), _total(A)),  # 0/0 where the ReLU closes
+            lambda A, g: _fraction(A, g, _total(A)) * (g > 0),
+            lambda A, g: 1 / (2 + g.relu() * _total(A)),
         ),
     },
 )

@@ -21,7 +21,8 @@ _pixel = Exercise(
     also_right=[lambda y, c, i, j: y[c][i][j], lambda y, c, i, j: y.movedim(0, -1)[i, j, c]],
     mistakes={
         "You swap row and column: a pixel is row first, then column.": (
-            lambda y, c, i, j: y[c, min(j, y.shape[1] - 1), min(i, y.shape[2] - 1)]
+            lambda y, c, i, j: y[c, j, i],  # raises: there is no such row
+            lambda y, c, i, j: y[c, min(j, y.shape[1] - 1), min(i, y.shape[2] - 1)],
         ),
         "You take the class with the highest logit at the pixel; the class that was asked for may be another.": (
             lambda y, c, i, j: y[:, i, j].max()

@@ -29,7 +29,10 @@ _grid = Exercise(
     ],
     mistakes={
         "You drop one token, and here two stand before the patches; count them: all but the last rows × columns.": (
-            lambda t, h, w: _map(t[1 : 1 + h * w], h, w)
+            lambda t, h, w: _map(t[1 : 1 + h * w], h, w),
+            lambda t, h, w: t[1:].T.reshape(-1, h, w),  # the others raise: one token is too many
+            lambda t, h, w: t[1:].reshape(h, w, -1),
+            lambda t, h, w: t[1:].unflatten(0, (h, w)),
         ),
         "You keep the special tokens and drop the last patches, so every cell is shifted.": (
             lambda t, h, w: _map(t[: h * w], h, w)
@@ -127,10 +130,12 @@ _rollout = Exercise(
         ),
         "You keep the class token's share of itself; the patches' shares are asked for.": lambda a: _rolled(a)[0],
         "You take the last block alone; the blocks before it have already mixed the patches.": (
-            lambda a: _rolled(a[-1:])[0, 1:]
+            lambda a: _rolled(a[-1:])[0, 1:],
+            lambda a: a[-1, 0, 1:],
         ),
         "You take the mean of the blocks; each mixes what the one before it gave, so they are multiplied.": (
-            lambda a: ((a + torch.eye(a.shape[1])) / 2).mean(dim=0)[0, 1:]
+            lambda a: ((a + torch.eye(a.shape[1])) / 2).mean(dim=0)[0, 1:],
+            lambda a: a.mean(dim=0)[0, 1:],
         ),
         "You multiply cell by cell (`*`); the product of matrices (`@`) is asked for.": (
             lambda a: ((a + torch.eye(a.shape[1])) / 2).prod(dim=0)[0, 1:]
