@@ -217,7 +217,8 @@ def test_the_data_set_gives_its_scenes_as_tensors():
         ({"light": (0, 1)}, "is no range: give"),
     ],
 )
-def test_wrong_arguments_get_one_sentence(options, sentence):
+def test_wrong_arguments_get_one_sentence(options, sentence, monkeypatch):
+    monkeypatch.setattr(collage, "ground", lambda *_: pytest.fail("past its guards, a scene is drawn"))
     with pytest.raises(ValueError, match=sentence):
         scene(0, **options)
     with pytest.raises(ValueError, match=sentence):

@@ -189,6 +189,18 @@ def test_label_loss_is_the_binary_cross_entropy_of_each_label() -> None:
     assert loss.item() == pytest.approx(expected.item())
 
 
+@pytest.fixture
+def nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no guard that is broken train for minutes, or write over the stored weights and cards."""
+    for home, name in (
+        *((train, name) for name in ("make", "all_of", "score", "write_card")),
+        *((train.weights, name) for name in ("save", "path_of")),
+        (train.cards, "rewrite"),
+    ):
+        monkeypatch.setattr(home, name, lambda *_, name=name: pytest.fail(f"past its guards, the command calls {name}"))
+
+
+@pytest.mark.usefixtures("nothing_is_made")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -210,14 +222,13 @@ def test_wrong_arguments_get_one_sentence(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("nothing_is_made")
 def test_what_cannot_be_written_stops_before_the_first_step(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = tmp_path / "weights"
     taken.touch()  # a file where the folder should be: not even root can write into that
-    monkeypatch.setattr(weights, "data", lambda *parts: taken / parts[-1])
-    monkeypatch.setattr(train, "make", lambda *_: pytest.fail("it trains"))
-    monkeypatch.setattr(train, "all_of", lambda *_: pytest.fail("it scores"))
+    monkeypatch.setattr(weights, "path_of", lambda name: taken / f"{name}.safetensors")
     for arguments in (["vit"], ["--score", "all", "--write"]):
         with pytest.raises(SystemExit):
             train.main(arguments)
@@ -234,6 +245,7 @@ def test_a_file_that_may_not_be_changed_is_named(tmp_path: Path, monkeypatch: py
     assert "(no right to change vit.md)" in unwritable(tmp_path)
 
 
+@pytest.mark.usefixtures("nothing_is_made")
 def test_a_gpu_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit):
