@@ -260,6 +260,25 @@ def test_when_target_or_method_fail_the_network_is_left_as_it_was() -> None:
             assert state(one) == before
 
 
+def test_a_loss_that_fails_leaves_no_hook() -> None:
+    class Encodes(nn.Module):
+        image_size, patch_size = 4, 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.heads = Fails(), nn.Identity()
+            self.encoder.broken = True
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.heads(self.encoder(x))
+
+    one: Any = Encodes()
+    for loss in (fitting.token_loss, fitting.PatchLoss("encoder", 3)):
+        with pytest.raises(ZeroDivisionError):
+            loss(one, PICTURES, {})
+        assert not one.encoder._forward_hooks
+
+
 def test_hooks_forwards_and_states_end_with_what_they_enclose_and_may_be_nested() -> None:
     one = network()
     before = state(one)

@@ -109,6 +109,12 @@ def test_an_object_is_found_once_by_the_surest_box_also_where_it_is_no_square() 
     assert truth.matches([turned, near], wide) == {1: 0}
 
 
+def test_an_object_that_is_hidden_altogether_has_a_box_of_no_size_and_is_found_by_none() -> None:
+    nowhere = scene_of(np.zeros((30, 40), dtype=bool))
+    assert nowhere.objects[0].edges == (0, 0, 0, 0)
+    assert truth.matches([Box("cat", 0.9, BOX), Box("cat", 0.8, (0.0, 0.0, 0.0, 0.0))], nowhere) == {}
+
+
 @dataclass
 class Truth:
     """As much of a scene as a score looks at."""

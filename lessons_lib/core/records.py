@@ -33,7 +33,12 @@ class Outlined:
 
     @property
     def edges(self) -> Edges:
-        """The box around what is seen: left, top, right and bottom, as edges of pixels, 0…width and 0…height."""
+        """The box around what is seen: left, top, right and bottom, as edges of pixels, 0…width and 0…height.
+
+        Of an object that is hidden altogether, a box of no size in the corner.
+        """
+        if not self.mask.any():
+            return 0.0, 0.0, 0.0, 0.0
         rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
         return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from torchvision.models import VisionTransformer
 from torchvision.transforms.v2 import functional as F
 
+from lessons_lib.core.engine.hooks import hooked
 from lessons_lib.photos.collage import KINDS, Scenes
 
 Batch = tuple[Tensor, Any]
@@ -157,9 +158,8 @@ def token_loss(network: VisionTransformer, pixels: Tensor, truth: dict[str, Tens
     Departure: their patch labels are shares that another network gives, and their patch loss is halved.
     """
     encoded: list[Tensor] = []
-    handle = network.encoder.register_forward_hook(lambda _module, _inputs, output: encoded.append(output))
-    whole = label_loss(network, pixels, truth)
-    handle.remove()
+    with hooked([network.encoder], after=lambda _module, _inputs, output: encoded.append(output)):
+        whole = label_loss(network, pixels, truth)
     side = network.image_size // network.patch_size
     covered = (_shares(truth["label_map"], side, side) >= 0.25).float()
     with torch.autocast(pixels.device.type, torch.bfloat16):
@@ -186,9 +186,8 @@ class PatchLoss(nn.Module):
 
     def forward(self, network: nn.Module, pixels: Tensor, truth: dict[str, Tensor]) -> Tensor:
         emitted: list[Tensor] = []
-        handle = network.get_submodule(self.layer).register_forward_hook(lambda _m, _x, output: emitted.append(output))
-        whole = label_loss(network, pixels, truth)
-        handle.remove()
+        with hooked([network.get_submodule(self.layer)], after=lambda _m, _x, output: emitted.append(output)):
+            whole = label_loss(network, pixels, truth)
         cells = self.head(emitted[0].float())
         shares = _shares(truth["label_map"], cells.shape[1], cells.shape[2])
         return whole + nn.functional.binary_cross_entropy_with_logits(cells, shares)
