@@ -201,20 +201,27 @@ def test_attention_is_rolled_out_for_each_picture_from_its_own_class_token(monke
 class Shares(nn.Module):
     """Pixel → three units → ReLU → two units → the same ReLU → a score."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: list[float]) -> None:
         super().__init__()
-        self.second, self.relu = nn.Conv2d(3, 2, 1, bias=False), nn.ReLU()
+        self.second, self.relu, self.last = nn.Conv2d(3, 2, 1, bias=False), nn.ReLU(), torch.tensor(last)[:, None]
         self.second.weight.data = torch.tensor([[1.0, 1.0, 1.0], [-2.0, 1.0, 1.0]])[:, :, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.second(self.relu(x))).flatten(1)
-        return y @ torch.tensor([[1.0], [1.0]]) - y @ torch.tensor([[0.0], [0.25]])
+        return self.relu(self.second(self.relu(x))).flatten(1) @ self.last
 
 
-def test_a_relu_that_is_used_twice_guides_twice() -> None:
-    # Backwards, (1, 0.75) → (1 − 1.5, 1 + 0.75, 1.75): the first is stopped, as negative; the third, as its input was.
-    heat = guided_backprop(Shares(), torch.tensor([3.0, 7.0, -5.0])[:, None, None], 0)
-    assert heat.values.item() == pytest.approx(1.75)
+@pytest.mark.parametrize(
+    ("last", "length"),
+    [
+        # Backwards, (1 − 1.5, 1 + 0.75, 1.75): the first is stopped, as negative; the third, as its input was.
+        ([1.0, 0.75], 1.75),
+        # The second unit is stopped where the ReLU is used last; then (1, 1, 1), and again the third is stopped.
+        ([1.0, -1.0], 2**0.5),
+    ],
+)
+def test_a_relu_that_is_used_twice_guides_twice(last: list[float], length: float) -> None:
+    heat = guided_backprop(Shares(last), torch.tensor([3.0, 7.0, -5.0])[:, None, None], 0)
+    assert heat.values.item() == pytest.approx(length)
 
 
 # --- negative numbers -------------------------------------------------------------------------------------------------
@@ -242,6 +249,14 @@ def test_negative_activations_and_a_negative_score_by_hand(method: Method) -> No
     heat = ll.explain(Ended(nn.Sequential(nn.Flatten(), linear)), A, 0, layer="features", method=method)
     assert heat.score == -1.25
     assert heat.values[0].tolist() == pytest.approx(NEGATIVE[method], abs=1e-5)
+
+
+def test_eigencams_strongest_cell_is_positive_whichever_sign_the_activations_have() -> None:
+    for given in (A, -A):  # one of them comes out of the decomposition with its strongest cell negative
+        heat = ll.explain(
+            Ended(nn.Sequential(nn.Flatten(), nn.Linear(4, 1))), given, 0, layer="features", method=ll.eigencam
+        )
+        assert heat.values[0].tolist() == pytest.approx(NEGATIVE[ll.eigencam], abs=1e-5)
 
 
 def test_scorecam_of_negative_activations_by_hand() -> None:
