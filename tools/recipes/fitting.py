@@ -89,7 +89,7 @@ def rendered(length: int, seed: int, side: int = 112, workers: int = 0, **option
     label_maps = torch.empty(length, side, side, dtype=torch.uint8)
     loader = DataLoader(Scenes(length, seed=seed, **options), batch_size=None, num_workers=workers)
     for index, (image, truth) in enumerate(tqdm(loader, desc="making scenes", unit=" scenes")):
-        pictures[index] = F.resize(image, [side, side])
+        pictures[index] = F.pil_to_tensor(F.resize(F.to_pil_image(image), [side, side]))  # as `Preprocess` does it
         label_maps[index] = F.resize(truth["label_map"], [side, side])
     return pictures, label_maps
 

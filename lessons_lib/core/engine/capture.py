@@ -75,8 +75,8 @@ def run_through(
         linears[:] = [(linear, output)]
 
     with (
-        left_as_found(network),
-        hooked((m for m in network.modules() if isinstance(m, nn.Linear)), after=remember),
+        left_as_found(network) as modules,
+        hooked([module for module in modules if isinstance(module, nn.Linear)], after=remember),
         hooked(names, after=branch_off),
         measured(network) as size,
         torch.inference_mode(False),

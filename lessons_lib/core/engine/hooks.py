@@ -61,43 +61,70 @@ def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
 
 
 class _Hold:
-    """Who holds a network: one thread at a time, as often as it likes."""
+    """Who holds a network: one thread at a time, as often as it likes. Meanwhile its modules are known."""
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.depth = 0
+        self.modules: list[nn.Module] = []
 
 
 _holds: WeakKeyDictionary[nn.Module, _Hold] = WeakKeyDictionary()
 
 
 @contextmanager
-def left_as_found(network: nn.Module) -> Iterator[None]:
+def left_as_found(network: nn.Module) -> Iterator[list[nn.Module]]:
     """Put `network` into eval mode with frozen weights, and back as it was, after an error or Ctrl-C too.
 
     Meanwhile it belongs to this thread: another one that asks for it waits. Inside one another such states are one.
+    Yields the network's modules.
 
     Raises:
         RuntimeError: the weights were created under inference_mode, so that no gradient passes through them.
         ValueError: some have no size yet, as those of Lazy modules before their first run.
+
+    Example:
+        >>> with left_as_found(network):
+        ...     network(batch)
     """
     hold = _holds.setdefault(network, _Hold())
     with hold.lock, ExitStack() as state:
         if not hold.depth:
-            state.enter_context(_frozen(network))
+            hold.modules = _walked(network)
+            state.callback(hold.modules.clear)
+            state.enter_context(_frozen(network, hold.modules))
         hold.depth += 1
         try:
-            yield
+            yield hold.modules
         finally:
             hold.depth -= 1
 
 
+def _walked(network: nn.Module) -> list[nn.Module]:
+    """Return what `network.modules()` yields, in its order; in a small network that one's recursion would show."""
+    found: dict[nn.Module, None] = {}
+    waiting = [network]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found[module] = None
+            waiting.extend(inner for inner in reversed(module._modules.values()) if inner is not None)
+    return list(found)
+
+
 @contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    modules = list(network.modules())
+def _frozen(network: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
     parameters = {one for module in modules for one in module._parameters.values() if one is not None}
-    for parameter in parameters:
-        _check(network, parameter)
+    name = type(network).__name__
+    if any(isinstance(one, UninitializedParameter) for one in parameters):
+        raise ValueError(
+            f"This {name} has parameters without a size yet (Lazy modules): run it once on a batch, then explain it."
+        )
+    if any(one.is_inference() for one in parameters):
+        raise RuntimeError(
+            f"The weights of this {name} were created under inference_mode, so no gradient passes through them: build "
+            "the model outside `torch.inference_mode()`."
+        )
     training = [module for module in modules if module.training]
     learning = [parameter for parameter in parameters if parameter.requires_grad]
     try:
@@ -112,19 +139,6 @@ def _frozen(network: nn.Module) -> Iterator[None]:
             module.training = True
         for parameter in learning:
             parameter.requires_grad_(True)
-
-
-def _check(network: nn.Module, parameter: nn.Parameter) -> None:
-    if isinstance(parameter, UninitializedParameter):
-        raise ValueError(
-            f"This {type(network).__name__} has parameters without a size yet (Lazy modules): run it once on a batch, "
-            "then explain it."
-        )
-    if parameter.is_inference():
-        raise RuntimeError(
-            f"The weights of this {type(network).__name__} were created under inference_mode, so no gradient passes "
-            "through them: build the model outside `torch.inference_mode()`."
-        )
 
 
 @contextmanager
