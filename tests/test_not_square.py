@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -251,12 +251,19 @@ def test_negative_activations_and_a_negative_score_by_hand(method: Method) -> No
     assert heat.values[0].tolist() == pytest.approx(NEGATIVE[method], abs=1e-5)
 
 
-def test_eigencams_strongest_cell_is_positive_whichever_sign_the_activations_have() -> None:
-    for given in (A, -A):  # one of them comes out of the decomposition with its strongest cell negative
-        heat = ll.explain(
-            Ended(nn.Sequential(nn.Flatten(), nn.Linear(4, 1))), given, 0, layer="features", method=ll.eigencam
-        )
-        assert heat.values[0].tolist() == pytest.approx(NEGATIVE[ll.eigencam], abs=1e-5)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_eigencams_strongest_cell_is_positive_whichever_sign_the_decomposition_gives(
+    sign: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.linalg, "svd", lambda cells, full_matrices: Turned(sign * _V[None, None]))
+    heat = ll.explain(Ended(nn.Sequential(nn.Flatten(), nn.Linear(4, 1))), A, 0, layer="features", method=ll.eigencam)
+    assert heat.values[0].tolist() == pytest.approx(NEGATIVE[ll.eigencam], abs=1e-5)
+
+
+class Turned(NamedTuple):
+    """A singular value decomposition, which leaves the sign of its directions open."""
+
+    Vh: Tensor
 
 
 def test_scorecam_of_negative_activations_by_hand() -> None:
