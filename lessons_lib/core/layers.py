@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lessons_lib.core import inputs
 from lessons_lib.core.engine import outputs
+from lessons_lib.core.engine.captured import Question, untracked
 from lessons_lib.core.engine.hooks import hooked, left_as_found, measured
 from lessons_lib.core.engine.layouts import Layout, recognised
 from lessons_lib.core.records import Explainable
@@ -99,8 +100,11 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
     names = {module: name for name, module in network.named_modules() if name and module in inside}
     names = {module: name for module, name in names.items() if not isinstance(module, torch.jit.ScriptModule)}
 
+    tracked: set[bool] = set()
+
     def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
         runs[module] += 1
+        tracked.add(torch.is_grad_enabled())
         if isinstance(output, Tensor) and output.ndim in (3, 4) and not isinstance(module, nn.Linear):
             # A tensor that later layers change in place counts from the last of them on.
             tensor, owners = emitted.pop(id(output), (output, []))
@@ -111,14 +115,21 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             output = network(batch.clone().requires_grad_().clone())  # a copy, should the network change it in place
         rows = outputs.rows(output, len(batch))
         scores = [score(aim.settled(row), row) for aim, row in zip(aims, rows, strict=True)]
+        if tracked == {False}:
+            raise RuntimeError(untracked("every layer"))
         if not (kept := [one for one in emitted.values() if one[0].requires_grad]):
             return Candidates()
-        gradients = torch.autograd.grad(torch.stack(scores).sum(), [one for one, _ in kept], allow_unused=True)
+        reached = Question(torch.stack(scores), None, []).gradients_to([one for one, _ in kept])
+    if not reached:
+        raise RuntimeError(
+            f"The score depends on no layer of this {type(network).__name__}: the graph is cut behind them (by "
+            "`detach`, `no_grad`, `argmax`, NumPy, rounding). Choose another target, or mend the network's forward."
+        )
     height, width = size or batch.shape[-2:]
     answer = outputs.logits_of(rows[0], axes=3)
     once = {names[module] for module, count in runs.items() if count == 1}
     found = Candidates()
-    for (tensor, owners), gradient in zip(kept, gradients, strict=True):
+    for tensor, owners in kept:
         outermost = min((name for name in owners if name in once), key=lambda name: name.count("."), default=None)
         try:
             layout = model.layout or recognised(tensor, len(batch), (height, width))
@@ -127,7 +138,7 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             continue  # no picture: not a candidate
         if outermost is None or maps.shape[2:].numel() < 2:
             continue
-        heard = torch.zeros_like(maps) if gradient is None else layout(gradient)
+        heard = layout(reached[id(tensor)]) if id(tensor) in reached else torch.zeros_like(maps)
         if answer is not None and len(answer) == maps.shape[1] and not heard.any(dim=3).any(dim=2).all():
             continue  # one map for each class, and some of them play no part: the answer itself
         shape = (maps.shape[1], maps.shape[2], maps.shape[3])

@@ -239,7 +239,7 @@ def scorecam(seen: Captured, chunk: int = 16) -> Tensor:
     def through_maps(picture: int, numbers: Tensor) -> Tensor:
         up = F.interpolate(A[picture, numbers, None], X.shape[2:], mode="bilinear", align_corners=False)
         low, high = up.amin(dim=(2, 3), keepdim=True), up.amax(dim=(2, 3), keepdim=True)
-        return X[picture] * torch.where(high > low, (up - low) / (high - low), 0)
+        return X[picture] * torch.where(high > low, (up - low) / (high - low), 0).to(X.dtype)
 
     S = rerun.from_inputs(seen, through_maps, count=A.shape[1], chunk=chunk)
     alpha = S.softmax(dim=1)

@@ -107,8 +107,8 @@ class Captured:
 
     @cached_property
     def activations(self) -> Tensor:
-        """The layer's feature maps A, N×C×H×W."""
-        return self.layout(like(self.emission.emitted, [one.detach() for one in tensors(self.emission.emitted)]))
+        """The layer's feature maps A, N×C×H×W; of half precision as float32, in which their sums do not overflow."""
+        return _wide(self.layout(like(self.emission.emitted, [one.detach() for one in tensors(self.emission.emitted)])))
 
     @property
     def scores(self) -> Tensor:
@@ -142,7 +142,7 @@ class Captured:
         everywhere = self._asked.gradients
         self._reached([leaf for leaf in leaves if id(leaf) in everywhere])
         found = [everywhere[id(leaf)] if id(leaf) in everywhere else torch.zeros_like(leaf) for leaf in leaves]
-        return self.layout(like(self.emission.emitted, found))
+        return _wide(self.layout(like(self.emission.emitted, found)))
 
     @cached_property
     def class_weights(self) -> Tensor:
@@ -162,7 +162,7 @@ class Captured:
             or logits is None
             or logits.ndim != 2
             or pooled.shape[1] != linear.in_features
-            or not _agree(linear(pooled), logits)
+            or not _agree(linear(pooled.to(linear.weight.dtype)), logits)
         ):
             raise ValueError(
                 f"CAM needs a network that goes from layer {self.layer!r} through global average pooling and "
@@ -186,10 +186,7 @@ class Captured:
 
     def _check_tracked(self) -> None:
         if not self.emission.tracked:
-            raise RuntimeError(
-                f"The forward pass ran under no_grad or inference_mode when it came to layer {self.layer!r}, so "
-                "there is no gradient: remove the `torch.no_grad()` inside the model's forward."
-            )
+            raise RuntimeError(untracked(f"layer {self.layer!r}"))
 
     def _reached(self, found: list[Tensor]) -> list[Tensor]:
         if not found:
@@ -204,6 +201,18 @@ def scored(seen: Sequence[Captured], scores: Tensor, rescore: Rescore | None = N
     """Return what was seen at several layers of one pass with one question asked; one way back answers for them all."""
     question = Question(scores, rescore, [one.emission for one in seen])
     return [replace(one, question=question) for one in seen]
+
+
+def untracked(where: str) -> str:
+    """Return the sentence about a network that switches autograd off by itself."""
+    return (
+        f"The forward pass ran under no_grad or inference_mode when it came to {where}, so there is no gradient: "
+        "remove the `torch.no_grad()` inside the model's forward."
+    )
+
+
+def _wide(maps: Tensor) -> Tensor:
+    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
 
 
 def _agree(a: Tensor, b: Tensor) -> bool:

@@ -56,7 +56,7 @@ def from_layer(seen: Captured, variants: Variants, count: int, chunk: int) -> Te
     own = [one.detach() for one in tensors(whole)]
 
     def emitted(picture: int, numbers: Tensor) -> Emitted:
-        maps = variants(picture, numbers)
+        maps = variants(picture, numbers).to(own[0].dtype)
         if place is None:
             return maps
         flat = torch.cat([one[picture].flatten() for one in own]).repeat(len(maps), 1)
@@ -192,7 +192,7 @@ def _place(seen: Captured) -> Tensor | None:
     place = seen.layout(marked).flatten()
     is_position = (place >= 0) & (place < len(numbers)) & (place == place.floor())
     if not is_position.all() or not torch.equal(
-        flat[place.long()].nan_to_num(), seen.activations[:1].flatten().cpu().nan_to_num()
+        flat[place.long()].to(seen.activations.dtype).nan_to_num(), seen.activations[:1].flatten().cpu().nan_to_num()
     ):
         raise ValueError(
             f"The layout computes more than a rearrangement of what {seen.layer!r} emits, so changed maps can't be put "
