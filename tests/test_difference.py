@@ -14,6 +14,8 @@ from lessons_lib.core.engine import rerun
 from lessons_lib.core.engine.captured import Captured
 from lessons_lib.core.engine.hooks import hooked
 
+pytestmark = pytest.mark.slow
+
 
 def unnormalised(seen: Captured) -> Tensor:
     """Ablation-CAM without the division by |y|, which is what keeps it from being linear in the score."""

@@ -21,6 +21,8 @@ from torchvision.models import resnet18
 import lessons_lib as ll
 from tools.rounding import difference
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 # Examples that are not run, each with its reason.
