@@ -21,7 +21,7 @@ from torchvision.models import resnet18
 import lessons_lib as ll
 from tools.rounding import difference
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.proof
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

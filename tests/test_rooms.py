@@ -58,7 +58,7 @@ PLANTED = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 @pytest.mark.parametrize("contract", PLANTED)
 def test_a_planted_import_breaks_its_contract(contract: str, tmp_path: Path) -> None:
     shutil.copytree(LIBRARY, tmp_path / "lessons_lib", ignore=shutil.ignore_patterns("__pycache__"))

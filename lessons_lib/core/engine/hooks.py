@@ -84,8 +84,11 @@ def left_as_found(network: nn.Module) -> Iterator[list[nn.Module]]:
         ValueError: some have no size yet, as those of Lazy modules before their first run.
 
     Example:
-        >>> with left_as_found(network):
-        ...     network(batch)
+        >>> with left_as_found(my_model.train()):
+        ...     logits = my_model(batch)  # in eval mode
+        >>> my_model.training
+        True
+        >>> my_model = my_model.eval()
     """
     hold = _holds.setdefault(network, _Hold())
     with hold.lock, ExitStack() as state:
