@@ -27,6 +27,8 @@ from lessons_lib.core.records import Box, Outlined, Photo
 from lessons_lib.show.figure import Figure
 from lessons_lib.show.figures import COLOURS
 
+pytestmark = pytest.mark.slow
+
 GREY = (90, 120, 150)
 WIDE, TALL = (90, 60), (50, 80)
 BOX = Box("dog", 0.9, (10.0, 30.0, 70.0, 50.0))  # three times as wide as high, on a photo that is no square either

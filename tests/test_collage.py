@@ -71,6 +71,7 @@ for seed in range(4):
 """
 
 
+@pytest.mark.proof
 def test_a_seed_gives_the_same_bytes_in_another_process():
     here = []
     for seed in (3, 0, 2, 1):  # another order, after other scenes

@@ -55,7 +55,7 @@ PAIRS: dict[str, tuple[Any, Any, Any]] = {
 
 
 CASES = [(pair, method) for pair in PAIRS for method in (ll.gradcam, ll.hirescam, unnormalised)]
-HEAVY = [(pair, unnormalised) for pair in ("box against box", "edge against edge", "box against a difference")]
+HEAVY = [(pair, unnormalised) for pair in PAIRS]
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ class Seen:
         self.activations = activations
 
 
-@pytest.mark.parametrize(("name", "layer"), but_proofs([PLACES[0], PLACES[2], PLACES[3]], PLACES[2]))
+@pytest.mark.parametrize(("name", "layer"), but_proofs([PLACES[0], PLACES[2], PLACES[3]], PLACES[0], PLACES[2]))
 def test_ablationcam_is_pytorch_grad_cams_where_both_ablate_to_zero(name: str, layer: str) -> None:
     assert seen_at(name, layer, SMALL)[0].min() == 0
     with torch.no_grad():

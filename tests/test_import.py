@@ -22,7 +22,7 @@ LESSONS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_nothing_heavy_is_imported() -> None:
     # torch and torchvision may bring some of these themselves; that is no fault of ours.
     code = (

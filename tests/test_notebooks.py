@@ -301,6 +301,7 @@ def test_executing_twice_leaves_no_difference_and_no_fault(course: Path) -> None
     assert path.read_bytes() == first
 
 
+@pytest.mark.proof
 def test_a_failing_cell_leaves_the_notebook_alone(course: Path) -> None:
     path = store(toy("# One", "1 + 1", "1 / 0", last="x"), course / "00_one.ipynb")
     before = path.read_bytes()

@@ -23,6 +23,7 @@ print(heat.layer, tuple(heat.values.shape), bool(heat.values.any()))
 """
 
 
+@pytest.mark.proof
 def test_core_and_show_copied_alone_into_an_empty_folder_explain_a_resnet(tmp_path: Path) -> None:
     for room in ("core", "show"):
         shutil.copytree(LIBRARY / room, tmp_path / "lessons_lib" / room)

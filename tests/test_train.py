@@ -18,7 +18,8 @@ from tools.recipes.places import unwritable
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["flat_cnn", pytest.param("detector", marks=pytest.mark.proof)])
+@pytest.mark.proof
+@pytest.mark.parametrize("name", ["flat_cnn", "detector"])
 def test_two_runs_of_a_recipe_give_the_same_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Eight scenes for what would be 128, drawn in this process.
     monkeypatch.setattr(train, "rendered", lambda length, seed, workers: fitting.rendered(8, seed))

@@ -82,12 +82,14 @@ def _of_photos(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, 
 
 def _photo_of(inputs: Tensor) -> Photo:
     """Return a network's input as something to draw on: its range stretched to black and white."""
-    pixels = inputs.detach().float().cpu()
-    pixels = pixels if len(pixels) == 3 else pixels.mean(dim=0).expand(3, -1, -1)
-    low, high = pixels.aminmax()
-    # In one piece of memory: a small network runs so fast that copies would show beside it.
-    pixels = (pixels - low).div_(high - low if high > low else 1).mul_(255).round_()
-    return Photo(Image.fromarray(pixels.byte().permute(1, 2, 0).contiguous().numpy()))
+    bands = inputs.detach().float().cpu().numpy()
+    bands = bands if len(bands) == 3 else bands.mean(axis=0, keepdims=True).repeat(3, axis=0)
+    low, high = bands.min(), bands.max()
+    # In place and band by band: a small network runs so fast that copies would show beside it.
+    bands = bands - low
+    bands /= high - low if high > low else 1
+    bands *= 255
+    return Photo(Image.merge("RGB", [Image.fromarray(band) for band in np.rint(bands, out=bands).astype(np.uint8)]))
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:

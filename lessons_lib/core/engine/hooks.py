@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import is_lazy
 
 
 @contextmanager
@@ -106,20 +106,23 @@ def left_as_found(network: nn.Module) -> Iterator[list[nn.Module]]:
 def _walked(network: nn.Module) -> list[nn.Module]:
     """Return what `network.modules()` yields, in its order; in a small network that one's recursion would show."""
     found: dict[nn.Module, None] = {}
-    waiting = [network]
+    waiting: list[nn.Module | None] = [network]
     while waiting:
         module = waiting.pop()
-        if module not in found:
+        if module is not None and module not in found:
             found[module] = None
-            waiting.extend(inner for inner in reversed(module._modules.values()) if inner is not None)
+            if module._modules:
+                waiting.extend(reversed(module._modules.values()))
     return list(found)
 
 
 @contextmanager
 def _frozen(network: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
-    parameters = {one for module in modules for one in module._parameters.values() if one is not None}
+    # By id, as a tensor's own hash is slow enough to show in a small network.
+    shared = {id(one): one for module in modules for one in module._parameters.values() if one is not None}
+    parameters = list(shared.values())
     name = type(network).__name__
-    if any(isinstance(one, UninitializedParameter) for one in parameters):
+    if any(map(is_lazy, parameters)):
         raise ValueError(
             f"This {name} has parameters without a size yet (Lazy modules): run it once on a batch, then explain it."
         )
@@ -135,13 +138,13 @@ def _frozen(network: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
         for module in training:
             module.training = False
         for parameter in learning:
-            parameter.requires_grad_(False)
+            parameter.requires_grad = False
         yield
     finally:
         for module in training:
             module.training = True
         for parameter in learning:
-            parameter.requires_grad_(True)
+            parameter.requires_grad = True
 
 
 @contextmanager
