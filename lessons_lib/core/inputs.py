@@ -84,6 +84,8 @@ def _photo_of(inputs: Tensor) -> Photo:
     """Return a network's input as something to draw on: its range stretched to black and white."""
     bands = inputs.detach().float().cpu().numpy()
     bands = bands if len(bands) == 3 else bands.mean(axis=0, keepdims=True).repeat(3, axis=0)
+    if not np.isfinite(bands).all():
+        bands = np.nan_to_num(bands, posinf=0, neginf=0)
     low, high = bands.min(), bands.max()
     # In place and band by band: a small network runs so fast that copies would show beside it.
     bands = bands - low

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.core.engine.captured import Captured, Emission
+from lessons_lib.core.engine.captured import Captured, Emission, maps_of
 from lessons_lib.core.engine.hooks import hooked, left_as_found, measured
 from lessons_lib.core.engine.layouts import Layout, recognised
 from lessons_lib.core.engine.names import near
@@ -86,9 +86,10 @@ def run_through(
     emissions = [_once(names[module], kept[module]) for module, _ in found]
     height, width = size or inputs.shape[-2:]
     head = next((one for one in linears if any(one[1] is tensor for tensor in tensors(output))), None)
+    layouts = [layout or recognised(one.emitted, len(inputs), (height, width)) for one in emissions]
     return [
-        Captured(network, layout or recognised(one.emitted, len(inputs), (height, width)), inputs, output, one, head)
-        for one in emissions
+        Captured(network, how, inputs, output, one, maps_of(one.emitted, how), head)
+        for one, how in zip(emissions, layouts, strict=True)
     ]
 
 

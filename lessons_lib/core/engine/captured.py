@@ -73,6 +73,8 @@ class Captured:
         inputs: what the network was given, N×…
         output: what it returned.
         emission: what the layer put out, as it was, before the layout; each tensor in it a place where gradients end.
+        activations: the layer's feature maps A, N×C×H×W, made of that by the layout; as float32 if of half precision,
+            in which sums overflow.
         head: the linear layer whose output is a part of the network's, with that output; None if there is none.
         question: what was asked, by `scored`; None in a run that is only looked at.
     """
@@ -82,6 +84,7 @@ class Captured:
     inputs: Tensor
     output: Any
     emission: Emission
+    activations: Tensor
     head: tuple[nn.Linear, Tensor] | None = None
     question: Question | None = None
 
@@ -104,11 +107,6 @@ class Captured:
     def layer(self) -> str:
         """Its dotted name."""
         return self.emission.layer
-
-    @cached_property
-    def activations(self) -> Tensor:
-        """The layer's feature maps A, N×C×H×W; of half precision as float32, in which their sums do not overflow."""
-        return _wide(self.layout(like(self.emission.emitted, [one.detach() for one in tensors(self.emission.emitted)])))
 
     @property
     def scores(self) -> Tensor:
@@ -142,7 +140,7 @@ class Captured:
         everywhere = self._asked.gradients
         self._reached([leaf for leaf in leaves if id(leaf) in everywhere])
         found = [everywhere[id(leaf)] if id(leaf) in everywhere else torch.zeros_like(leaf) for leaf in leaves]
-        return _wide(self.layout(like(self.emission.emitted, found)))
+        return maps_of(like(self.emission.emitted, found), self.layout)
 
     @cached_property
     def class_weights(self) -> Tensor:
@@ -211,7 +209,9 @@ def untracked(where: str) -> str:
     )
 
 
-def _wide(maps: Tensor) -> Tensor:
+def maps_of(emitted: Emitted, layout: Layout) -> Tensor:
+    """Return what a layer puts out, or its gradient, as maps N×C×H×W, without a graph; half precision as float32."""
+    maps = layout(like(emitted, [one.detach() for one in tensors(emitted)]))
     return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
 
 
