@@ -1,5 +1,7 @@
 """Where the heat lies on the photo, how it is counted, and what is said of it."""
 
+import copy
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -218,3 +220,14 @@ def test_a_tensor_is_drawn_on_as_it_is_rows_first() -> None:
     assert np.array_equal(np.asarray(first.photo.image)[..., 0] > 0, batch[0, 0].numpy() > 0)
     alone = ll.explain(FindsDots(), batch[0], layer="features")
     assert isinstance(alone, ll.Heatmap) and torch.equal(alone.values, first.values)
+
+
+def test_a_tensor_is_drawn_as_it_was_when_it_was_explained() -> None:
+    x = torch.tensor([[[-1.0, 0.0], [0.5, float("nan")]]]).expand(3, 2, 2).clone()
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    with pytest.warns(UserWarning, match="not finite"):
+        photo = ll.explain(network, x, 0, layer="0").photo
+    x.zero_()
+    assert np.asarray(photo.image).tolist() == [[[0] * 3, [170] * 3], [[255] * 3, [170] * 3]]
+    again = replace(copy.deepcopy(photo), title="a tensor")
+    assert again.describe() == "a tensor · 2 × 2 pixels" and again.image.tobytes() == photo.image.tobytes()

@@ -1,6 +1,7 @@
 """What a network is given: pictures of any kind made ready, and where on each photo the network looks."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from lessons_lib.core.engine.detectors import stretch
 from lessons_lib.core.engine.outputs import kind_of
 from lessons_lib.core.preprocess import Region
-from lessons_lib.core.records import Explainable, Photo
+from lessons_lib.core.records import Explainable, Outlined, Photo
 
 OnePicture = Photo | Image.Image
 Pictures = OnePicture | Sequence[OnePicture] | Tensor
@@ -54,7 +55,7 @@ def _of_tensor(pictures: Tensor, _model: Explainable) -> tuple[list[Photo], Tens
         )
     batch = pictures if pictures.ndim == 4 else pictures[None]
     height, width = batch.shape[2:]
-    return [_photo_of(one) for one in batch], batch, [(0.0, 0.0, float(width), float(height))] * len(batch)
+    return [_Shown(one) for one in batch], batch, [(0.0, 0.0, float(width), float(height))] * len(batch)
 
 
 def _of_photos(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
@@ -80,18 +81,28 @@ def _of_photos(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, 
     return photos, batch, [model.transform.region(*photo.image.size) for photo in photos]
 
 
-def _photo_of(inputs: Tensor) -> Photo:
-    """Return a network's input as something to draw on: its range stretched to black and white."""
-    bands = inputs.detach().float().cpu().numpy()
-    bands = bands if len(bands) == 3 else bands.mean(axis=0, keepdims=True).repeat(3, axis=0)
-    if not np.isfinite(bands).all():
+class _Shown(Photo):
+    """A network's input, C×H×W, as something to draw on: its range stretched to black and white.
+
+    It is drawn when somebody looks: beside a small network, whose run takes milliseconds, drawing would show.
+    """
+
+    given: np.ndarray
+
+    def __init__(self, image: Tensor | Image.Image, objects: tuple[Outlined, ...] = (), title: str = ""):
+        vars(self).update(objects=objects, title=title)
+        if isinstance(image, Image.Image):  # by `dataclasses.replace`
+            vars(self).update(image=image)
+        else:
+            vars(self).update(given=image.detach().float().cpu().numpy().copy())
+
+    @cached_property
+    def image(self) -> Image.Image:
+        bands = self.given if len(self.given) == 3 else self.given.mean(axis=0, keepdims=True).repeat(3, axis=0)
         bands = np.nan_to_num(bands, posinf=0, neginf=0)
-    low, high = bands.min(), bands.max()
-    # In place and band by band: a small network runs so fast that copies would show beside it.
-    bands = bands - low
-    bands /= high - low if high > low else 1
-    bands *= 255
-    return Photo(Image.merge("RGB", [Image.fromarray(band) for band in np.rint(bands, out=bands).astype(np.uint8)]))
+        low, high = bands.min(), bands.max()
+        bands = np.rint((bands - low) / (high - low if high > low else 1) * 255).astype(np.uint8)
+        return Image.fromarray(bands.transpose(1, 2, 0).copy())
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
