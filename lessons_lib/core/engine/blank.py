@@ -1,5 +1,7 @@
 """Why a map shows nothing, or nothing but rounding: one cause, in words."""
 
+import math
+
 from torch import Tensor
 
 from lessons_lib.core.engine.captured import Captured
@@ -9,11 +11,12 @@ SATURATED = "the score is saturated, where a softmax or sigmoid is flat; explain
 
 def cause(values: Tensor, seen: Captured, index: int) -> str | None:
     """Return why picture `index`'s map, H×W, shows nothing, and what to do about it; None if it shows something."""
-    if not values.isfinite().all():
+    least, most = (float(end) for end in values.aminmax())
+    if not math.isfinite(least + most):
         return "it holds values that are not finite; look for NaN or infinity in the input and in the weights"
     gradients = seen.gradients[index] if "gradients" in vars(seen) else None
-    if values.max() > values.min() and values.max() > 0:
-        if gradients is None or not _rounding(values, gradients, seen.activations[index]):
+    if most > max(least, 0):
+        if gradients is None or not _rounding(max(-least, most), gradients, seen.activations[index]):
             return None
         return (
             f"what each cell adds up at {seen.layer} cancels, and the rest is rounding. So it is where a norm follows, "
@@ -36,25 +39,30 @@ def cause(values: Tensor, seen: Captured, index: int) -> str | None:
             f"all gradients at {seen.layer} are negative before the method's own ReLU, so everything there speaks "
             "against it; take `method=ll.hirescam`, which has no such ReLU, and see `heat.values`"
         )
-    if values.max() == values.min():
+    if most == least:
         return f"the weighted maps at {seen.layer} add up to one value everywhere; choose another layer or method"
     return (
         f"all values are negative before the ReLU, so everything at {seen.layer} speaks against it; see `heat.values`"
     )
 
 
-def _rounding(values: Tensor, gradients: Tensor, activations: Tensor) -> bool:
+def _rounding(highest: float, gradients: Tensor, activations: Tensor) -> bool:
     """Return whether gradient × activation cancels in every cell and the map holds no more than float32's rounding.
 
-    Both must be: an averaged gradient makes small maps that are no rounding.
+    Both must be: an averaged gradient makes small maps that are no rounding. `highest` is the map's largest value, of
+    either sign.
     """
-    highest = float(values.abs().max())
     # No cell adds up more than this, so most maps are let through without a look at each cell.
-    if highest >= 1e-5 * len(gradients) * float(gradients.abs().max()) * float(activations.abs().max()):
+    if highest >= 1e-5 * len(gradients) * _largest(gradients) * _largest(activations):
         return False
     products = (gradients * activations).flatten(1).cpu()
     least = 1e-5 * float(products.abs().sum(dim=0).max())
     return highest < least and float(products.sum(dim=0).abs().max()) < least
+
+
+def _largest(values: Tensor) -> float:
+    low, high = values.aminmax()
+    return max(-float(low), float(high))
 
 
 def _saturated(score: Tensor) -> bool:

@@ -120,8 +120,7 @@ def _walked(network: nn.Module) -> list[nn.Module]:
 def _frozen(network: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
     # By id, as a tensor's own hash is slow enough to show in a small network.
     shared = {id(one): one for module in modules for one in module._parameters.values() if one is not None}
-    parameters = list(shared.values())
-    name = type(network).__name__
+    parameters, name = shared.values(), type(network).__name__
     if any(map(is_lazy, parameters)):
         raise ValueError(
             f"This {name} has parameters without a size yet (Lazy modules): run it once on a batch, then explain it."
