@@ -246,7 +246,7 @@ def test_a_detectors_box_is_explained_in_its_backbone_at_the_level_that_it_is_re
 def test_windows_are_no_pictures() -> None:
     torch.manual_seed(0)
     network = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False).eval()
-    with pytest.raises(ValueError, match=r"49 × 96 for 1 picture: these are windows or regions"):
+    with pytest.raises(ValueError, match=r"64 × 49 × 96, and these are windows or regions"):
         ll.explain(network, torch.randn(1, 3, 224, 224), layer="layers.0.blocks.0.attn")
 
 

@@ -1,8 +1,6 @@
-"""What a layer emits is told by its shape and the picture's, laid out in rows and columns, and laid back exactly."""
+"""Layouts that a user names: what they lay out, lay back exactly, and refuse."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
@@ -29,8 +27,7 @@ def as_tokens(maps: Tensor, special: int) -> Tensor:
 def test_grid_to_tokens_and_back_is_exact(grid: tuple[int, int], special: int) -> None:
     maps = maps_of(grid)
     emitted = as_tokens(maps, special)
-    size = (16 * grid[0], 16 * grid[1])
-    laid = layouts.recognised(emitted, 2, size)(emitted)
+    laid = layouts.tokens(emitted, grid)
     assert torch.equal(laid, maps)
     assert torch.equal(as_tokens(laid, special), emitted)
     # The mistakes this guards against: the class token kept, height and width swapped.
@@ -40,52 +37,8 @@ def test_grid_to_tokens_and_back_is_exact(grid: tuple[int, int], special: int) -
         assert not torch.equal(layouts.tokens(emitted, grid[::-1]).mT, maps)
 
 
-@pytest.mark.parametrize("pad", [0, 5])
-def test_a_picture_that_the_patches_do_not_fill_is_cut_off_or_padded(pad: int) -> None:
-    height, width = 16 * 6 + pad, 16 * 4 + pad
-    for grid in [(6, 4), (7, 5)] if pad else [(6, 4)]:
-        emitted = as_tokens(maps_of(grid), 1)
-        assert torch.equal(layouts.recognised(emitted, 2, (height, width))(emitted), maps_of(grid))
-
-
-@pytest.mark.parametrize(("height", "width"), [(7, 7), (16, 12), (3, 4)])
-@pytest.mark.parametrize("channels", [1, 96, 768])
-def test_channels_first_and_last_are_told_apart(height: int, width: int, channels: int) -> None:
-    maps = torch.arange(2 * channels * height * width).view(2, channels, height, width).float()
-    size = (32 * height, 32 * width)
-    assert torch.equal(layouts.recognised(maps, 2, size)(maps), maps)
-    last = maps.permute(0, 2, 3, 1)
-    assert torch.equal(layouts.recognised(last, 2, size)(last), maps)
-
-
-def test_where_both_readings_fit_it_is_channels_first_and_a_record_may_say_otherwise() -> None:
-    both = torch.randn(1, 8, 8, 8)
-    assert layouts.recognised(both, 1, (64, 64)) is layouts.nchw
-
-    class Last(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.cut = nn.Conv2d(3, 8, 8, stride=8)
-            self.norm = nn.LayerNorm(8)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.norm(self.cut(x).permute(0, 2, 3, 1)).mean(dim=(1, 2))
-
-    network, x = Last(), torch.randn(1, 3, 64, 64)
-    told = ll.explain(ll.models.Explainable(network, layout=layouts.nhwc), x, ll.ClassScore(0), layer="norm")[0]
-    untold = ll.explain(network, x, ll.ClassScore(0), layer="norm")[0]
-    assert not torch.allclose(told.values, untold.values)
-
-
-def test_several_tensors_are_a_pyramid() -> None:
-    levels = {"0": torch.zeros(1, 4, 8, 8), "1": torch.zeros(1, 4, 4, 4)}
-    assert layouts.recognised(levels, 1, (64, 64)) is layouts.pyramid
-
-
-@pytest.mark.parametrize("wrap", [lambda one: (one,), lambda one: [one], lambda one: {"hidden": one}])
-def test_one_tensor_is_read_through_its_wrapping(wrap: Callable[[Tensor], Any]) -> None:
-    for emitted in (as_tokens(maps_of((4, 6)), 1), maps_of((4, 6)), maps_of((4, 6)).permute(0, 2, 3, 1)):
-        assert torch.equal(layouts.recognised(wrap(emitted), 2, (64, 96))(wrap(emitted)), maps_of((4, 6)))
+def test_channels_that_come_last_are_brought_to_their_place() -> None:
+    assert torch.equal(layouts.nhwc(maps_of((16, 12)).permute(0, 2, 3, 1)), maps_of((16, 12)))
 
 
 class Wrapping(nn.Module):
@@ -108,32 +61,6 @@ def test_a_block_that_wraps_what_it_emits_is_explained_as_the_tensor_in_it(metho
 
 
 @pytest.mark.parametrize(
-    ("shape", "size", "sentence"),
-    [
-        (
-            (1, 199, 8),
-            (224, 224),
-            r"199 tokens for a picture of 224 × 224. .* 14 × 14, has 196 patches, and 3 tokens are ",
-        ),
-        (
-            (1, 199, 8),
-            (224, 224),
-            r"where 0, 1 \(a class token\), 2 \(class and distillation token\), .* were expected",
-        ),
-        ((2, 49, 8), (224, 224), r"2 × 49 × 8 for 1 picture: these are windows or regions"),
-        ((1, 64, 49, 32), (224, 224), r"1 × 64 × 49 × 32, and neither its last two axes"),
-        ((1, 10), (224, 224), r"1 × 10, not N × C × H × W"),
-    ],
-)
-def test_what_is_no_picture_is_named_with_its_counts(
-    shape: tuple[int, ...], size: tuple[int, int], sentence: str
-) -> None:
-    emitted = torch.zeros(shape)
-    with pytest.raises(ValueError, match=sentence):
-        layouts.recognised(emitted, 1, size)(emitted)
-
-
-@pytest.mark.parametrize(
     ("layout", "shape", "sentence"),
     [
         (partial(layouts.tokens, grid=(4, 4)), (1, 15, 8), "15 tokens, and a grid of 4 × 4 needs 16"),
@@ -153,25 +80,17 @@ def test_a_grid_that_was_given_drops_whatever_stands_before_it() -> None:
     assert torch.equal(layouts.tokens(as_tokens(maps, 7), grid=(4, 6)), maps)
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 197, 197), (2, 17, 17)])
-def test_attention_weights_are_square_as_a_picture_and_are_refused(shape: tuple[int, ...]) -> None:
-    scores = torch.randn(shape)
-    with pytest.raises(ValueError, match=r"each of its rows sums to 1: these are attention weights"):
-        layouts.recognised(scores.softmax(dim=-1), 2, (224, 224))
-    layouts.recognised(scores.sigmoid(), 2, (224, 224))  # as large, and no weights
-
-
 def test_a_layer_of_attention_weights_is_not_taken_for_the_last_that_has_a_say() -> None:
     class Mixer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.norm, self.weights, self.head = nn.LayerNorm(8), nn.Softmax(dim=-1), nn.Linear(8, 3)
+            self.norm, self.weights, self.head = nn.LayerNorm(3), nn.Softmax(dim=-1), nn.Linear(3, 3)
 
         def forward(self, x: Tensor) -> Tensor:
-            patches = x.unfold(2, 8, 8).unfold(3, 8, 8).mean(dim=(1, 5)).flatten(1, 2)  # N × 16 × 8
+            patches = x.unfold(2, 8, 8).unfold(3, 8, 8).mean(dim=(4, 5)).flatten(2).mT  # N × 16 × 3
             x = self.norm(patches)
             return self.head((self.weights(x @ x.mT) @ x).mean(dim=1))
 
     torch.manual_seed(0)
     found = ll.layers(Mixer(), torch.randn(1, 3, 32, 32))
-    assert [(one.layer, one.maps) for one in found] == [("norm", (8, 4, 4))]
+    assert [(one.layer, one.maps) for one in found] == [("norm", (3, 4, 4))]

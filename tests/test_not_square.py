@@ -102,30 +102,6 @@ def test_a_picture_of_97_by_224() -> None:
     assert truth.centre_of_peak(heat) == (int(97 * 10.5 / 12), int(224 * 5.5 / 28))
 
 
-@pytest.mark.parametrize(
-    ("emitted", "maps"),
-    [
-        ((2, 1 + 6 * 14, 5), (6, 14)),  # patches of 16, the rest cut off
-        ((2, 13 * 28, 5), (13, 28)),  # patches of 8, the rest filled up
-        ((2, 5 + 12 * 28, 5), (12, 28)),
-        ((2, 5, 13, 28), (13, 28)),
-        ((2, 13, 28, 5), (13, 28)),
-        ((2, 5, 4, 7), (4, 7)),
-    ],
-)
-def test_what_a_layer_emits_for_97_by_224_is_read_with_rows_and_columns_in_order(emitted: Any, maps: Any) -> None:
-    torch.manual_seed(0)
-    given = torch.randn(emitted)
-    read = layouts.recognised(given, 2, (97, 224))(given)
-    assert read.shape == (2, 5, *maps)
-    for row, column in ((0, 1), (1, 0), (maps[0] - 1, maps[1] - 2)):
-        if len(emitted) == 3:
-            expected = given[1, emitted[1] - maps[0] * maps[1] + row * maps[1] + column]
-        else:
-            expected = given[1, :, row, column] if emitted[1] == 5 else given[1, row, column]
-        assert torch.equal(read[1, :, row, column], expected)
-
-
 def test_a_tensors_region_has_width_before_height() -> None:
     photos, _, (region,) = inputs.ready(torch.rand(1, 3, 20, 50), Explainable(nn.Identity()))
     assert region == (0.0, 0.0, 50.0, 20.0) and photos[0].image.size == (50, 20)
@@ -182,11 +158,14 @@ def test_tokens_of_each_picture_lose_their_own_special_tokens() -> None:
 
 def test_attention_is_rolled_out_for_each_picture_from_its_own_class_token(monkeypatch: pytest.MonkeyPatch) -> None:
     from lessons_lib.baselines import rollout
+    from lessons_lib.core.engine.places.trace import Followed
 
     W = torch.tensor(
         [[[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[0.6, 0.0, 0.4], [0.5, 0.5, 0.0], [0, 1, 0]]]
     )
-    monkeypatch.setattr(rollout, "_attention", lambda *_: ([W, W.flip(0)], (8, 16)))
+    monkeypatch.setattr(
+        rollout, "_attention", lambda *_: ([W, W.flip(0)], Followed((None,), "", (0.0, 0.0, 16.0, 8.0)))
+    )
     model = Explainable(nn.Identity(), layout=partial(layouts.tokens, grid=(1, 2)))
     one, other = ll.attention_rollout(model, torch.zeros(2, 3, 8, 16))
     # Row 0 of (W' + 1)/2 · (W + 1)/2, where W' is the other picture's.

@@ -164,6 +164,7 @@ def test_boxes_take_what_explain_takes() -> None:
 def test_several_layers_come_from_one_run_and_are_the_maps_of_each_alone() -> None:
     runs: list[None] = []
     names = ["1", "0", "3"]  # in any order
+    ll.at_layers(network(), batch(), [1, 2], layers=names)  # a network that is new is followed in a run of its own
     with hooked([network()], after=lambda *_: runs.append(None)):
         maps = ll.at_layers(network(), batch(), [1, 2], layers=names)
     assert len(runs) == 1

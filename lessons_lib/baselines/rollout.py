@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.core import inputs
-from lessons_lib.core.engine.hooks import hooked, left_as_found, measured
-from lessons_lib.core.engine.layouts import SPECIAL, numbered
+from lessons_lib.core.engine.hooks import hooked, left_as_found
+from lessons_lib.core.engine.places.trace import Followed, followed
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Explainable
 
-_WITH_CLASS = {count for count, what in SPECIAL.items() if "class" in what}
+_WITH_CLASS = {1, 2, 5}
+"""How many special tokens there are where the first is the class token; zero or four registers have none."""
 
 
 def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap | list[Heatmap]:
@@ -44,33 +45,36 @@ def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap 
     """
     model = Explainable.of(model)
     photos, batch, regions = inputs.ready(pictures, model)
-    attention, size = _attention(model.network, batch)
+    attention, read = _attention(model.network, batch)
     unit = torch.eye(attention[0].shape[-1], device=batch.device)
     rollout = unit.expand_as(attention[0])
     for W in attention:
         rollout = (W + unit) / 2 @ rollout
-    layout = model.layout or numbered(len(unit), size)
-    cells = layout(rollout.mT)  # N×T×H×W: what each token holds of each patch
+    # N×T×H×W: what each token holds of each patch
+    cells = model.layout(rollout.mT) if model.layout else rollout[:, :, read.tokens]
     special = len(unit) - cells[0, 0].numel()
-    maps = (cells[:, 0] if special in _WITH_CLASS else cells[:, special:].mean(dim=1)).cpu()
+    patches = slice(special, None) if model.layout else read.tokens.flatten()
+    maps = (cells[:, 0] if special in _WITH_CLASS else cells[:, patches].mean(dim=1)).cpu()
     words = "attention rollout, no class"
     heats = [
-        Heatmap(values, photo, region, words, "attention_rollout", f"{len(attention)} blocks")
+        Heatmap(values, photo, read.laid(region, batch), words, "attention_rollout", f"{len(attention)} blocks")
         for values, photo, region in zip(maps, photos, regions, strict=True)
     ]
     return heats[0] if inputs.single(pictures) else heats
 
 
-def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], tuple[int, int]]:
-    """Return each block's attention, N×T×T, averaged over its heads, and the size of the picture that was seen."""
+def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followed]:
+    """Return each block's attention, N×T×T, averaged over its heads, and how the first one's tokens are read."""
     found: list[Tensor] = []
+    modules: list[nn.Module] = []
 
     def keep(read: Reader, module: nn.Module, args: Any, kwargs: dict[str, Any], _output: Any) -> None:
         found.append(read(module, args, kwargs).mean(dim=1))
 
-    with left_as_found(network), measured(network) as size, torch.no_grad(), ExitStack() as hooks:
+    with left_as_found(network), torch.no_grad(), ExitStack() as hooks:
         for module in network.modules():
             if read := _reads(module):
+                modules.append(module)
                 hooks.enter_context(hooked([module], after=partial(keep, read), with_kwargs=True))
         network(batch.clone())
     name = type(network).__name__
@@ -84,8 +88,7 @@ def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], tuple[i
             f"This {name} attends within windows or to a changing number of tokens, and rollout needs the same tokens "
             "in every block: take a gradient method, `ll.explain(…, method=ll.gradcam)`."
         )
-    height, width = size or batch.shape[-2:]
-    return found, (height, width)
+    return found, followed(network, batch, modules[:1])[modules[0]]
 
 
 Reader = Callable[[Any, Any, dict[str, Any]], Tensor]

@@ -135,9 +135,17 @@ def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Metho
             maps = [_maps(method, one) for one in asked]  # map
             for index, (aim, row) in enumerate(zip(settled, rows, strict=True)):
                 words, number = aim.words(row, model), asked[0].scores[index].item()  # words
-                place = photos[index], regions[index]
                 heats = [
-                    Heatmap(one[index], *place, words, _name(method), at.layer, number, chosen=named is None)
+                    Heatmap(
+                        one[index],
+                        photos[index],
+                        at.read.laid(regions[index], batch),
+                        words,
+                        _name(method),
+                        at.layer,
+                        number,
+                        chosen=named is None,
+                    )
                     for one, at in zip(maps, asked, strict=True)
                 ]
                 for heat, at in zip(heats, asked, strict=True):

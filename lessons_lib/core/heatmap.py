@@ -103,6 +103,8 @@ class Heatmap:
             97 % of the heat on the cat (evenly spread: 95 %)
         """
         rows, columns = self.values.shape
+        if not self.values.isfinite().all():
+            return f"{self.words} · no map: some of its values are not finite"
         if self.positive.max() == 0:
             return f"{self.words} · no heat: nothing speaks for it at {self.layer}"
         row, column = self.peak

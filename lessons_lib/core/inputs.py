@@ -9,7 +9,6 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lessons_lib.core.engine.detectors import stretch
 from lessons_lib.core.engine.outputs import kind_of
 from lessons_lib.core.preprocess import Region
 from lessons_lib.core.records import Explainable, Outlined, Photo
@@ -24,24 +23,16 @@ def single(pictures: Any) -> bool:
     return isinstance(pictures, OnePicture) or (isinstance(pictures, Tensor) and pictures.ndim == 3)
 
 
-def ready(pictures: Any, model: Explainable, padded: bool = True) -> tuple[list[Photo], Tensor, list[Region]]:
+def ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
     """Return what is drawn on, what the network is given, and where on the one the other lies.
 
     Args:
         pictures: a photo or a Pillow image, a list of them, or a tensor.
         model: whose transform, device and type the tensor is made for.
-        padded: the regions hold the margin that a detector adds too, as its maps do.
     """
     if len(pictures if isinstance(pictures, Tensor | list | tuple) else [pictures]) == 0:
         raise ValueError("There is no picture to explain: give one or more.")
-    photos, batch, regions = (_of_tensor if isinstance(pictures, Tensor) else _of_photos)(pictures, model)
-    if padded:
-        wide, high = stretch(model.network, batch)
-        regions = [
-            (left, top, left + (right - left) * wide, top + (bottom - top) * high)
-            for left, top, right, bottom in regions
-        ]
-    return photos, batch, regions
+    return (_of_tensor if isinstance(pictures, Tensor) else _of_photos)(pictures, model)
 
 
 def _of_tensor(pictures: Tensor, _model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:

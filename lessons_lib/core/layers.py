@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from lessons_lib.core import inputs
 from lessons_lib.core.engine import outputs
 from lessons_lib.core.engine.captured import Question, untracked
-from lessons_lib.core.engine.hooks import hooked, left_as_found, measured
-from lessons_lib.core.engine.layouts import Layout, recognised
+from lessons_lib.core.engine.hooks import hooked, left_as_found
+from lessons_lib.core.engine.layouts import Layout
+from lessons_lib.core.engine.places.trace import followed
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets.base import Target, score, states
 from lessons_lib.core.targets.given import one_each
@@ -48,7 +49,7 @@ class Candidates(list[Candidate]):
 def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) -> Candidates:
     """Return the layers at which a heatmap can be made, in the order in which they run.
 
-    A layer is in the list when it runs once and emits more than one cell with rows and columns (`layouts.recognised`).
+    A layer is in the list when it runs once and emits more than one cell with rows and columns (`places.trace`).
     The projections inside a block (`nn.Linear`) are left out, and so is a segmentation's last layer, which emits one
     map for each class: that is the answer, not what speaks for it. For a box or a pixel only the `backbone` of a
     network that has one is listed, for the same reason. When no layer is named, `explain` takes the last one whose
@@ -111,7 +112,7 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             emitted[id(output)] = tensor, [*owners, names[module]]
 
     with left_as_found(network), torch.inference_mode(False), torch.enable_grad(), states(aims, network):
-        with hooked(names, after=keep), measured(network) as size:
+        with hooked(names, after=keep):
             output = network(batch.clone().requires_grad_().clone())  # a copy, should the network change it in place
         rows = outputs.rows(output, len(batch))
         scores = [score(aim.settled(row), row) for aim, row in zip(aims, rows, strict=True)]
@@ -125,18 +126,24 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             f"The score depends on no layer of this {type(network).__name__}: the graph is cut behind them (by "
             "`detach`, `no_grad`, `argmax`, NumPy, rounding). Choose another target, or mend the network's forward."
         )
-    height, width = size or batch.shape[-2:]
     answer = outputs.logits_of(rows[0], axes=3)
     once = {names[module] for module, count in runs.items() if count == 1}
+    owned = [
+        (tensor, min((name for name in owners if name in once), key=lambda name: name.count("."), default=None))
+        for tensor, owners in kept
+    ]
+    modules = {name: module for module, name in names.items()}
+    read = followed(network, batch, [modules[name] for _, name in owned if name])
     found = Candidates()
-    for tensor, owners in kept:
-        outermost = min((name for name in owners if name in once), key=lambda name: name.count("."), default=None)
+    for tensor, outermost in owned:
+        if outermost is None:
+            continue
+        layout = model.layout or read[modules[outermost]]
         try:
-            layout = model.layout or recognised(tensor, len(batch), (height, width))
             maps = layout(tensor)
-        except ValueError:
-            continue  # no picture: not a candidate
-        if outermost is None or maps.shape[2:].numel() < 2:
+        except (ValueError, TypeError, RuntimeError, IndexError):
+            continue  # no picture, or none that the record's own layout takes: not a candidate
+        if maps.ndim != 4 or maps.shape[2:].numel() < 2:
             continue
         heard = layout(reached[id(tensor)]) if id(tensor) in reached else torch.zeros_like(maps)
         if answer is not None and len(answer) == maps.shape[1] and not heard.any(dim=3).any(dim=2).all():

@@ -119,7 +119,7 @@ class Explainable:
         transform: from a picture to the network's input, a `Preprocess`, or a preset of torchvision's or timm's, which
             is read by `preprocess_of`; `None` where only tensors are accepted.
         categories: the classes' names, in the order of the logits; empty where they have no names.
-        layout: from what the layer emits to maps N×C×H×W; `None` tells it by what is emitted, `layouts.recognised`.
+        layout: from what the layer emits to maps N×C×H×W; `None` follows the run, `places.trace`.
         probability: from the logits to the number shown beside a class, softmax or sigmoid; `None` shows the score.
 
     Raises:

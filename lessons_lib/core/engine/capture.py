@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.core.engine.captured import Captured, Emission, maps_of
-from lessons_lib.core.engine.hooks import hooked, left_as_found, measured
-from lessons_lib.core.engine.layouts import Layout, recognised
+from lessons_lib.core.engine.hooks import hooked, left_as_found
+from lessons_lib.core.engine.layouts import Layout
 from lessons_lib.core.engine.names import near
 from lessons_lib.core.engine.outputs import Emitted, like, tensors
+from lessons_lib.core.engine.places.trace import followed
 
 Layer = str | nn.Module
 
@@ -28,7 +29,7 @@ def run(network: nn.Module, inputs: Tensor, layer: Layer, layout: Layout | None 
         network: any network; parameters are not changed.
         inputs: a batch, N×…
         layer: a module of the network or its dotted name.
-        layout: how what the layer puts out becomes maps, N×C×H×W; None tells it by the shapes.
+        layout: how what the layer puts out becomes maps, N×C×H×W; None follows the run, `places.trace`.
 
     Raises:
         ValueError: the layer is not in the network, did not run, or ran more than once; or it emits no picture.
@@ -78,18 +79,25 @@ def run_through(
         left_as_found(network) as modules,
         hooked([module for module in modules if isinstance(module, nn.Linear)], after=remember),
         hooked(names, after=branch_off),
-        measured(network) as size,
         torch.inference_mode(False),
         torch.enable_grad(),
     ):
         output = network(inputs.detach().clone())
     emissions = [_once(names[module], kept[module]) for module, _ in found]
-    height, width = size or inputs.shape[-2:]
+    read = followed(network, inputs, names)
     head = next((one for one in linears if any(one[1] is tensor for tensor in tensors(output))), None)
-    layouts = [layout or recognised(one.emitted, len(inputs), (height, width)) for one in emissions]
     return [
-        Captured(network, how, inputs, output, one, maps_of(one.emitted, how), head)
-        for one, how in zip(emissions, layouts, strict=True)
+        Captured(
+            network,
+            layout or read[one.module],
+            inputs,
+            output,
+            one,
+            maps_of(one.emitted, layout or read[one.module]),
+            read[one.module],
+            head,
+        )
+        for one in emissions
     ]
 
 

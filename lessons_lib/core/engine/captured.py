@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lessons_lib.core.engine.layouts import Layout
 from lessons_lib.core.engine.outputs import Emitted, like, tensors
+from lessons_lib.core.engine.places.trace import Followed
 
 Rescore = Callable[[Callable[[], Any], int, int], Tensor]
 """Scores variants of a picture: takes a function that runs the network on M of them, the picture's number, and M."""
@@ -75,6 +76,7 @@ class Captured:
         emission: what the layer put out, as it was, before the layout; each tensor in it a place where gradients end.
         activations: the layer's feature maps A, N×C×H×W, made of that by the layout; as float32 if of half precision,
             in which sums overflow.
+        read: how the output was read in the run that was followed, and where that lies.
         head: the linear layer whose output is a part of the network's, with that output; None if there is none.
         question: what was asked, by `scored`; None in a run that is only looked at.
     """
@@ -85,6 +87,7 @@ class Captured:
     output: Any
     emission: Emission
     activations: Tensor
+    read: Followed
     head: tuple[nn.Linear, Tensor] | None = None
     question: Question | None = None
 

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import box_iou
 
-from lessons_lib.core.engine.hooks import forwards, hooked, left_as_found
+from lessons_lib.core.engine.hooks import forwards, hooked
 from lessons_lib.core.engine.outputs import kind_of
 
 Edges = tuple[float, float, float, float]
@@ -86,31 +85,6 @@ def edges_of(box: Tensor) -> Edges:
     """Return a box, a tensor of four numbers, as left, top, right and bottom."""
     left, top, right, bottom = box.tolist()
     return left, top, right, bottom
-
-
-def stretch(network: nn.Module, inputs: Tensor) -> tuple[float, float]:
-    """Return how much farther than its input the maps of a network reach, to the right and down, as factors.
-
-    Torchvision's detectors resize what they are given and add a margin at the right and at the bottom, so that sides
-    are multiples of 32; their maps cover the margin too. Other networks add none.
-
-    Args:
-        network: any network.
-        inputs: N×C×H×W, what it is given.
-
-    Example:
-        >>> from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_fpn
-        >>> network = fasterrcnn_mobilenet_v3_large_fpn(weights=None, weights_backbone=None)
-        >>> stretch(network, torch.zeros(1, 3, 300, 451))      # resized to 800 × 1202, padded to 800 × 1216
-        (1.0116..., 1.0)
-    """
-    transform = getattr(network, "transform", None)
-    if not isinstance(transform, GeneralizedRCNNTransform) or inputs.ndim != 4:
-        return 1.0, 1.0
-    with left_as_found(network), torch.no_grad():
-        made, _ = transform([inputs[0]])
-    (high, wide), (height, width) = made.tensors.shape[2:], made.image_sizes[0]
-    return wide / width, high / height
 
 
 @contextmanager

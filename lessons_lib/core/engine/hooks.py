@@ -20,7 +20,8 @@ def hooked(
 ) -> Iterator[None]:
     """Call `before` or `after`, torch's forward pre-hook and forward hook, whenever one of the modules runs.
 
-    No hook stays, also when the run fails or a module takes none.
+    They come before the modules' own hooks, so that a network that keeps activations by hooks keeps what `after` makes
+    of them. No hook stays, also when the run fails or a module takes none.
 
     Example:
         >>> shapes = []
@@ -32,9 +33,9 @@ def hooked(
     with ExitStack() as hooks:
         for module in modules:
             if before is not None:
-                hooks.callback(module.register_forward_pre_hook(before, with_kwargs=with_kwargs).remove)
+                hooks.callback(module.register_forward_pre_hook(before, prepend=True, with_kwargs=with_kwargs).remove)
             if after is not None:
-                hooks.callback(module.register_forward_hook(after, with_kwargs=with_kwargs).remove)
+                hooks.callback(module.register_forward_hook(after, prepend=True, with_kwargs=with_kwargs).remove)
         yield
 
 
@@ -144,19 +145,3 @@ def _frozen(network: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
             module.training = True
         for parameter in learning:
             parameter.requires_grad = True
-
-
-@contextmanager
-def measured(network: nn.Module) -> Iterator[list[int]]:
-    """Yield a list into which the next run writes the height and width of what the first convolution is given.
-
-    That is the picture whose coarser grids the layers emit: detectors resize and pad what they are given.
-    """
-    size: list[int] = []
-
-    def measure(_conv: nn.Module, given: Any) -> None:
-        size[:] = size or given[0].shape[-2:]
-
-    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
-    with hooked([first] if first else [], before=measure):
-        yield size

@@ -1,7 +1,6 @@
 """What a layer emits, turned into maps of N×C×H×W. A layout rearranges and drops numbers; it computes nothing."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,98 +10,6 @@ from lessons_lib.core.engine.outputs import Emitted, tensors
 
 Layout = Callable[[Any], Tensor]
 """From what a layer puts out to maps, N×C×H×W."""
-
-SPECIAL = {
-    0: "none",
-    1: "a class token",
-    2: "class and distillation token",
-    4: "four registers",
-    5: "a class token and four registers",
-}
-"""The tokens that stand before a picture's patches, by their number, in the transformers that are in use."""
-
-
-def recognised(emitted: Emitted, pictures: int, size: tuple[int, int]) -> Layout:
-    """Return the layout of what a layer emits, told by its shape and the picture's, whatever the network is called.
-
-    Several tensors are a `pyramid`, and one in a tuple or a dict is read as if it were bare. Four axes are `nchw` or
-    `nhwc`, whichever two are the picture's height and width divided by one stride; where both are, `nchw`, as torch has
-    it. Three axes are `tokens` on the grid of H/p × W/p patches that leaves no special tokens, or as many as `SPECIAL`
-    knows.
-
-    A shape does not tell the order. Tokens are read along the rows; a network that shuffles them on its way, as Hiera
-    does before its last stage, needs a layout of its own there.
-
-    Args:
-        emitted: what the layer put out.
-        pictures: how many pictures the network was given, N.
-        size: height and width of what its first convolution was given, in pixels.
-
-    Raises:
-        ValueError: the layer emits no picture; the sentence names the shapes and, for tokens, the counts. Attention
-            weights are as square as a picture is, and told by their rows, which sum to 1.
-
-    Example:
-        >>> recognised(torch.zeros(2, 5 + 16 * 12, 384), pictures=2, size=(256, 192))(torch.zeros(2, 197, 384)).shape
-        torch.Size([2, 384, 16, 12])
-    """
-    if not isinstance(emitted, Tensor):
-        alone, *others = tensors(emitted)
-        if others:
-            return pyramid
-        layout = recognised(alone, pictures, size)
-        return lambda emitted: layout(tensors(emitted)[0])
-    if emitted.ndim not in (3, 4):
-        return nchw  # which says what is wrong
-    if len(emitted) != pictures:
-        raise ValueError(
-            f"The layer's output is {_shape(emitted)} for {pictures} picture{'s' * (pictures > 1)}: these are windows "
-            "or regions, not pictures. Choose a layer that sees whole pictures, for example the block around it."
-        )
-    if _attention(emitted):
-        raise ValueError(
-            f"The layer's output is {_shape(emitted)}, and each of its rows sums to 1: these are attention weights, "
-            "from token to token, not a picture. Choose the norm before the attention, or the block around it."
-        )
-    if emitted.ndim == 4:
-        _, first, second, third = emitted.shape
-        if _fits((second, third), size):
-            return nchw
-        if _fits((first, second), size):
-            return nhwc
-        raise ValueError(
-            f"The layer's output is {_shape(emitted)}, and neither its last two axes nor the two before the last are a "
-            f"picture of {size[0]} × {size[1]} on a coarser grid. Choose another layer, or say how to read it with a "
-            "layout in the model's record, for example `ll.Explainable(…, layout=ll.layouts.nchw)`."
-        )
-    return numbered(emitted.shape[1], size)
-
-
-def numbered(count: int, size: tuple[int, int]) -> Layout:
-    """Return the layout of so many tokens: on the grid of H/p × W/p patches that leaves as many as `SPECIAL` knows.
-
-    Args:
-        count: how many tokens there are, special ones included.
-        size: height and width of what the first convolution was given, in pixels.
-
-    Raises:
-        ValueError: no grid leaves such a number; the sentence names the counts.
-
-    Example:
-        >>> numbered(5 + 16 * 12, size=(256, 192))(torch.zeros(2, 197, 384)).shape
-        torch.Size([2, 384, 16, 12])
-    """
-    for grid in _grids(size):
-        if count - grid[0] * grid[1] in SPECIAL:
-            return partial(tokens, grid=grid)
-    below = [grid for grid in _grids(size) if grid[0] * grid[1] <= count]
-    rows, columns = max(below, key=lambda grid: grid[0] * grid[1], default=(0, 0))
-    known = ", ".join(f"{number} ({what})" for number, what in SPECIAL.items() if number)
-    raise ValueError(
-        f"The layer emits {count} tokens for a picture of {size[0]} × {size[1]}. The nearest grid, {rows} × {columns}, "
-        f"has {rows * columns} patches, and {count - rows * columns} tokens are left, where 0, {known} were expected. "
-        "Give the grid yourself: `ll.Explainable(…, layout=partial(ll.layouts.tokens, grid=(rows, columns)))`."
-    )
 
 
 def nchw(emitted: Tensor) -> Tensor:
@@ -207,32 +114,6 @@ def _repeated(level: Tensor, finest: torch.Size) -> Tensor:
         few = level.shape[axis]
         level = level.index_select(axis, (2 * torch.arange(many, device=level.device) + 1) * few // (2 * many))
     return level
-
-
-def _attention(emitted: Tensor) -> bool:
-    """Return whether the layer emits what a softmax over tokens does: every row, of the first picture, sums to 1."""
-    if (
-        not emitted.shape[-2] == emitted.shape[-1] > 1
-        or abs(float(emitted[0].detach().flatten(0, -2)[0].sum()) - 1) > 1e-3
-    ):
-        return False  # most layers' first row tells at once
-    rows = emitted[0].detach().sum(dim=-1)
-    return torch.allclose(rows, torch.ones_like(rows), atol=1e-3)
-
-
-def _fits(grid: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Return whether a grid is a picture's size divided by one stride, to the cell."""
-    (rows, columns), (height, width) = grid, size
-    return rows <= height and columns <= width and abs(rows * width - columns * height) <= max(height, width)
-
-
-def _grids(size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield the grids of square patches on a picture, the finest first; a patch at the edge may be cut off."""
-    height, width = size
-    for patch in range(1, min(size) // 2 + 1):
-        yield height // patch, width // patch
-        if height % patch or width % patch:
-            yield -(-height // patch), -(-width // patch)
 
 
 def _shape(emitted: Tensor) -> str:

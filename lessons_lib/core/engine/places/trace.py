@@ -1,0 +1,162 @@
+"""Running a network once more to learn how a layer's output is read, and remembering it for the next time."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.core.engine.hooks import hooked, left_as_found
+from lessons_lib.core.engine.layouts import pyramid
+from lessons_lib.core.engine.outputs import Emitted, tensors
+from lessons_lib.core.engine.places.follow import Follower
+from lessons_lib.core.engine.places.reading import Reading, read
+
+Region = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How one layer's output becomes maps, a layout, and which part of the network's input these cover.
+
+    Args:
+        readings: of each tensor in the output; None of one that is no stack of maps, or where nothing can be read.
+        why: why nothing can be read; empty where something can.
+        canvas: what the first convolution was given, on the network's input: larger where the network adds a margin.
+    """
+
+    readings: tuple[Reading | None, ...]
+    why: str
+    canvas: Region
+
+    def __call__(self, emitted: Emitted) -> Tensor:
+        """Return N×C×H×W: of the one tensor that can be read, or of several, all levels of a pyramid.
+
+        Raises:
+            ValueError: there is none; the sentence shows the shapes.
+        """
+        if self.why:
+            raise ValueError(self.why)
+        maps = [how(one) for one, how in zip(tensors(emitted), self.readings, strict=True) if how]
+        return maps[0] if len(maps) == 1 else pyramid(maps)
+
+    @property
+    def found(self) -> list[Reading]:
+        """How those tensors are read that are."""
+        return [how for how in self.readings if how]
+
+    @property
+    def __name__(self) -> str:
+        """What the order of axes is called, for tables."""
+        return self.found[0].__name__ if len(self.found) == 1 else "pyramid"
+
+    def laid(self, region: Region, inputs: Tensor) -> Region:
+        """Return where the maps lie on a photo, on which the network's input lies in `region`.
+
+        Strides and paddings leave the middles of cells up to a cell beside the even tiling of what was convolved, and
+        on that tiling a map is drawn, as it is of maps that a layout of the user's makes. Farther off, the layer sees
+        another part.
+        """
+        edges = self.canvas
+        if self.found:
+            own = self.found[0].edges
+            rows, columns = self.found[0].size
+            steps = (own[2] - own[0]) / columns, (own[3] - own[1]) / rows
+            if any(abs(a - b) >= step for a, b, step in zip(own, edges, steps * 2, strict=True)):
+                left, top, right, bottom = (a if isfinite(a) else b for a, b in zip(own, edges, strict=True))
+                edges = left, top, right, bottom
+        (high, wide), (x, y, right, bottom) = inputs.shape[-2:], region
+        across, down = (right - x) / wide, (bottom - y) / high
+        return x + edges[0] * across, y + edges[1] * down, x + edges[2] * across, y + edges[3] * down
+
+    @property
+    def tokens(self) -> Tensor:
+        """Which token stands at each row and column, H×W.
+
+        Raises:
+            ValueError: these are no tokens.
+        """
+        if self.why:
+            raise ValueError(self.why)
+        if len(self.found[0].grid) != 1:
+            raise ValueError(f"The layer emits {self.__name__}, no tokens: choose another layer.")
+        return self.found[0].order[0]
+
+
+_known: WeakKeyDictionary[nn.Module, dict[Any, dict[nn.Module, Followed]]] = WeakKeyDictionary()
+
+
+def followed(network: nn.Module, inputs: Tensor, modules: Iterable[nn.Module]) -> dict[nn.Module, Followed]:
+    """Return how the output of each module that ran is read.
+
+    The network runs once more, operation by operation, unless it has been asked for the same before: the same modules,
+    on inputs of this shape.
+    """
+    known = _known.setdefault(network, {}).setdefault(tuple(inputs.shape), {})
+    modules = list(modules)
+    if missing := [module for module in modules if module not in known]:
+        known.update(_run(network, inputs, missing))
+    return {module: known[module] for module in modules if module in known}
+
+
+def _run(network: nn.Module, inputs: Tensor, modules: list[nn.Module]) -> dict[nn.Module, Followed]:
+    found: dict[nn.Module, tuple[list[Tensor], list[Reading | str]]] = {}
+    given = inputs.detach().clone()
+    follower = Follower(given)
+
+    def keep(module: nn.Module, _inputs: Any, emitted: Any) -> None:
+        # torch's attention gives its output and, unless asked for, no weights.
+        held = tensors(emitted[:1] if isinstance(emitted, tuple) and emitted[-1] is None else emitted)
+        found[module] = held, [_read(follower, one, len(inputs)) for one in held]
+
+    with left_as_found(network), torch.no_grad(), hooked(modules, after=keep), follower:
+        network(given)
+    canvas = (0.0, 0.0, float(inputs.shape[-1]), float(inputs.shape[-2]))
+    if follower.canvas is not None and follower.canvas.rows.ndim == 4:
+        with suppress(ValueError):  # the first convolution sees no picture
+            left, top, right, bottom = (round(edge, 3) for edge in read(follower.canvas, len(inputs)).edges)
+            canvas = left, top, right, bottom
+    return {module: _followed(*one, canvas) for module, one in found.items()}
+
+
+def _followed(held: list[Tensor], read: list[Reading | str], canvas: Region) -> Followed:
+    readings = tuple(one if isinstance(one, Reading) else None for one in read)
+    found = [one for one in readings if one]
+    if len(found) == 1 or (found and all(len(one.grid) == 2 for one in found)):
+        return Followed(readings, "", canvas)
+    shapes = " and ".join(" × ".join(map(str, one.shape)) for one in held) or "no tensor"
+    none = (None,) * len(read)
+    if held and all(one.ndim not in (3, 4) for one in held):
+        return Followed(
+            none,
+            f"The layer's output is {shapes}, not N × C × H × W: it has no rows and columns to draw. Choose a layer "
+            "before the flattening, for example the last convolution.",
+            canvas,
+        )
+    why = next((one for one in read if isinstance(one, str)), "not one tensor alone holds maps")
+    return Followed(
+        none,
+        f"The layer's output is {shapes}, and {why}. Choose another layer, for example the block around it, or say how "
+        "to read it with a layout in the model's record, `ll.Explainable(network, layout=ll.layouts.nchw)`, or any "
+        "function from that output to maps N × C × H × W.",
+        canvas,
+    )
+
+
+def _read(follower: Follower, tensor: Tensor, pictures: int) -> Reading | str:
+    if tensor.ndim not in (3, 4):
+        return "it has no rows and columns to draw"
+    if tensor.shape[-2] == tensor.shape[-1] > 1 and bool(((tensor.float().sum(dim=-1) - 1).abs() < 1e-3).all()):
+        return "each of its rows sums to 1: these are attention weights, from token to token, not a picture"
+    places = follower.places(tensor)
+    if places is None:
+        return "where in the picture its numbers come from can't be followed"
+    try:
+        return read(places, pictures)
+    except ValueError as error:
+        return str(error)

@@ -1,0 +1,210 @@
+"""A layer's output is read by following the run: whatever the network does to rows and columns, they come out right."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import lessons_lib as ll
+from lessons_lib.core.engine import layouts
+
+Arranged = Callable[[Tensor], Tensor]
+
+
+class Arranging(nn.Module):
+    """Averages the picture's 8 × 8 patches, N×3×H×W, and hands them through a layer in some order of its own."""
+
+    def __init__(self, arranged: Arranged, before: Arranged = lambda x: x) -> None:
+        super().__init__()
+        self.before, self.arranged = before, arranged
+        self.patches = nn.Conv2d(3, 3, 8, stride=8, bias=False)
+        self.patches.weight.data = torch.eye(3)[:, :, None, None].expand(3, 3, 8, 8) / 64
+        self.layer = nn.Identity()
+        self.head = nn.Parameter(torch.randn(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        emitted = self.layer(self.arranged(self.patches(self.before(x))))
+        return emitted.mean() * self.head.expand(len(x), 4)
+
+
+def maps(seen: Any) -> Tensor:
+    return seen.activations[:, 0]
+
+
+def of(network: nn.Module, pictures: Tensor, layer: str = "layer") -> list[ll.Heatmap]:
+    found: list[ll.Heatmap] = ll.explain(network.eval(), pictures, 0, layer=layer, method=maps)
+    return found
+
+
+PICTURES = torch.rand(2, 3, 40, 56, generator=torch.Generator().manual_seed(0))  # 5 × 7 patches
+EXPECTED = F.avg_pool2d(PICTURES, 8)[:, 0]
+SHUFFLE = torch.randperm(35, generator=torch.Generator().manual_seed(1))
+
+
+def tokens(A: Tensor) -> Tensor:
+    return A.flatten(2).mT
+
+
+def special(count: int) -> Arranged:
+    return lambda A: torch.cat([torch.zeros(len(A), count, 3), tokens(A)], dim=1)
+
+
+ARRANGED: dict[str, Arranged] = {
+    "N×C×H×W": lambda A: A,
+    "N×H×W×C": lambda A: A.permute(0, 2, 3, 1),
+    "N×W×H×C": lambda A: A.permute(0, 3, 2, 1),
+    "H×W×N×C": lambda A: A.permute(2, 3, 0, 1),
+    "upside down": lambda A: A.flip(2),
+    "rolled": lambda A: A.roll((2, 3), (2, 3)),
+    "tokens": tokens,
+    "tokens along the columns": lambda A: A.mT.flatten(2).mT,
+    "tokens shuffled": lambda A: tokens(A)[:, SHUFFLE],
+    "N×C×tokens": lambda A: A.flatten(2),
+    "sequence first": lambda A: tokens(A).transpose(0, 1),
+    "three special tokens": special(3),
+    "seven special tokens": special(7),
+    "a class token behind them": lambda A: torch.cat([tokens(A), torch.zeros(len(A), 1, 3)], dim=1),
+    "normed and projected": lambda A: F.linear(tokens(A), torch.eye(3)),
+    "with a global mean added": lambda A: A + 0 * A.mean(dim=(2, 3), keepdim=True),
+    "attended to": lambda A: tokens(A) + 0 * F.scaled_dot_product_attention(*[tokens(A)] * 3),
+    "mixed among tokens": lambda A: tokens(A) + 0 * (torch.ones(35, 35) @ tokens(A)),
+    "in windows and back": lambda A: A.unflatten(3, (1, 7)).permute(0, 2, 3, 4, 1).flatten(2, 3),
+    "written over": lambda A: A.clone().relu_().add_(0.0),
+}
+
+
+@pytest.mark.parametrize("what", ARRANGED)
+@pytest.mark.parametrize("count", [1, 2])
+def test_whatever_the_order_each_cell_comes_out_where_it_lies_on_the_picture(what: str, count: int) -> None:
+    heats = of(Arranging(ARRANGED[what]), PICTURES[:count])
+    for heat, expected in zip(heats, EXPECTED, strict=False):
+        torch.testing.assert_close(heat.values, expected)
+        assert heat.region == (0.0, 0.0, 56.0, 40.0)
+
+
+def test_as_many_pictures_as_tokens_or_channels_are_not_confused() -> None:
+    pictures = torch.rand(35, 3, 40, 56)
+    for what in ("sequence first", "tokens", "N×C×tokens"):
+        for heat, expected in zip(of(Arranging(ARRANGED[what]), pictures), F.avg_pool2d(pictures, 8), strict=True):
+            torch.testing.assert_close(heat.values, expected[0])
+    for heat, expected in zip(of(Arranging(ARRANGED["N×H×W×C"]), pictures[:3]), pictures, strict=False):
+        torch.testing.assert_close(heat.values, F.avg_pool2d(expected[None], 8)[0, 0])
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = nn.LSTM(3, 6, batch_first=True)
+
+    def forward(self, A: Tensor) -> Tensor:
+        found: Tensor = self.steps(tokens(A))[0]
+        return found
+
+
+QUERIES = torch.rand(1, 35, 3)
+REFUSED: dict[str, tuple[Arranged, str]] = {
+    "pooled": (lambda A: A.mean(dim=(2, 3))[:, None], "1 × 1 × 3, and its numbers stand for no places"),
+    "flattened": (lambda A: A.flatten(1)[:, None] @ torch.rand(105, 35), "1 × 1 × 35, and its numbers stand for no"),
+    "queries": (lambda A: F.scaled_dot_product_attention(QUERIES, tokens(A), tokens(A)), "stand for no places"),
+    "queries by hand": (lambda A: (QUERIES @ tokens(A).mT).softmax(-1) @ tokens(A), "stand for no places"),
+    "steps": (Recurrent(), "1 × 35 × 6, and where in the picture its numbers come from can't be followed"),
+    "sorted": (lambda A: tokens(A).sort(dim=1).values, "can't be followed"),
+    "pruned": (lambda A: tokens(A)[:, SHUFFLE[:21]], "its 21 tokens that have a place do not fill a grid"),
+    "windows": (lambda A: A.unfold(3, 3, 2).permute(0, 3, 1, 2, 4).flatten(0, 1), "windows or regions, not pictures"),
+    "attention": (lambda A: (tokens(A) @ A.flatten(2)).softmax(-1), "these are attention weights"),
+    "heads": (lambda A: tokens(A).unflatten(2, (3, 1)).transpose(1, 2), "one axis more|other axes"),
+    "mixed": (lambda A: torch.rand(35, 35) @ tokens(A), "stand for no places"),
+    "sampled": (lambda A: F.grid_sample(A, torch.rand(1, 5, 7, 2), align_corners=False), "can't be followed"),
+    "uneven": (lambda A: A[:, :, [0, 1, 4]], "even steps"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_no_picture_or_can_not_be_followed_is_refused_with_its_shape(what: str) -> None:
+    arranged, sentence = REFUSED[what]
+    with pytest.raises(ValueError, match=rf"The layer's output is .*({sentence}).* Choose another layer"):
+        of(Arranging(arranged), PICTURES[:1])
+
+
+@pytest.mark.parametrize(
+    ("before", "region"),
+    [
+        (lambda x: F.pad(x, (0, 8, 0, 24)), (0, 0, 64, 64)),  # to a square, as SAM
+        (lambda x: F.pad(x, (8, 0, 0, 0)), (-8, 0, 56, 40)),
+        (lambda x: F.interpolate(x, size=(80, 80), mode="bilinear"), (0, 0, 56, 40)),
+        (lambda x: x[:, :, 16:, :32], (0, 16, 32, 40)),
+    ],
+)
+def test_what_the_network_pads_resizes_or_crops_is_laid_where_it_belongs(before: Arranged, region: Any) -> None:
+    (heat,) = of(Arranging(lambda A: A, before), PICTURES[:1])
+    assert heat.region == pytest.approx(region, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("pooled", "expected"),
+    [
+        (lambda A: A.mean(dim=2, keepdim=True), EXPECTED[0].mean(dim=0, keepdim=True)),
+        (lambda A: A.mean(dim=2), EXPECTED[0].mean(dim=0, keepdim=True)),
+        (lambda A: A.amax(dim=3).permute(2, 0, 1), EXPECTED[0].amax(dim=1, keepdim=True)),
+        (lambda A: F.adaptive_avg_pool2d(A, (5, 1)), EXPECTED[0].mean(dim=1, keepdim=True)),
+    ],
+)
+def test_where_rows_or_columns_are_pooled_one_is_left_for_the_whole_side(pooled: Arranged, expected: Tensor) -> None:
+    (heat,) = of(Arranging(pooled), PICTURES[:1])
+    torch.testing.assert_close(heat.values, expected)
+    assert heat.region == (0.0, 0.0, 56.0, 40.0)
+
+
+def test_strides_that_differ_and_a_window_of_one_row_are_read() -> None:
+    class Spectral(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(1, 32, 3, padding=1), nn.MaxPool2d((2, 4)), nn.MaxPool2d((2, 4)))
+            self.line = nn.Conv2d(32, 32, (32, 1))
+            self.head = nn.Linear(32, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.line(self.body(x)).mean(dim=(2, 3)))
+
+    x = torch.randn(1, 1, 128, 128)
+    assert ll.explain(Spectral(), x, 0, layer="body")[0].values.shape == (32, 8)
+    (heat,) = ll.explain(Spectral(), x, 0, layer="line")
+    assert heat.values.shape == (1, 8) and heat.region == (0.0, 0.0, 128.0, 128.0)
+
+
+@pytest.mark.parametrize("wrap", [lambda one: (one,), lambda one: [one], lambda one: {"hidden": one}])
+@pytest.mark.parametrize("what", ["tokens", "N×C×H×W", "N×H×W×C"])
+def test_one_tensor_is_read_through_its_wrapping_and_several_maps_are_a_pyramid(wrap: Any, what: str) -> None:
+    class Wrapped(Arranging):
+        def __init__(self) -> None:
+            super().__init__(ARRANGED[what])
+            self.outer = nn.Module()
+            self.outer.forward = lambda x: wrap(x)  # type: ignore[method-assign]
+
+        def forward(self, x: Tensor) -> Tensor:
+            held = self.outer(self.arranged(self.patches(x)))
+            held = held["hidden"] if isinstance(held, dict) else held[0]
+            return held.flatten(1).mean(dim=1, keepdim=True) * self.head
+
+    torch.testing.assert_close(of(Wrapped(), PICTURES, "outer")[1].values, EXPECTED[1])
+
+
+def test_a_layout_of_the_users_takes_the_place_of_what_was_followed() -> None:
+    network = Arranging(lambda A: tokens(A).sort(dim=1).values).eval()
+    record = ll.Explainable(network, layout=lambda emitted: layouts.tokens(emitted, grid=(5, 7)))
+    (heat,) = ll.explain(record, PICTURES[:1], 0, layer="layer", method=maps)
+    assert heat.values.shape == (5, 7) and heat.region == (0.0, 0.0, 56.0, 40.0)
+    assert [one.layer for one in ll.layers(record, PICTURES[:1], 0)] == ["layer"], "and is tried on every layer"
+
+
+def test_a_network_is_followed_once_for_pictures_of_one_size() -> None:
+    runs: list[tuple[int, ...]] = []
+    network = Arranging(lambda A: A)
+    network.register_forward_pre_hook(lambda _, given: runs.append(tuple(given[0].shape)))
+    for _ in range(3):
+        of(network, PICTURES)
+    of(network, PICTURES[:, :, :32])
+    assert runs == [(2, 3, 40, 56)] * 4 + [(2, 3, 32, 56)] * 2
