@@ -43,6 +43,14 @@ _head = Exercise(
         "You average over the pictures as well; every picture has its own logits.": (
             lambda a, w, b: a.mean(dim=(0, 2, 3)) @ w.T + b
         ),
+        "You apply a softmax; a head gives logits.": lambda a, w, b: (a.mean(dim=(2, 3)) @ w.T + b).softmax(dim=1),
+        "You multiply by w as it is, C × K; turn it round: w.T.": (
+            lambda a, w, b: a.mean(dim=(2, 3)) @ w + b  # raises: the sizes don't fit
+        ),
+        "You take the mean over rows only, or columns only; GAP takes it over both.": (
+            lambda a, w, b: a.mean(dim=2) @ w.T + b,  # both raise
+            lambda a, w, b: a.mean(dim=3) @ w.T + b,
+        ),
         "You stop at the pooled maps: the weights and the bias are still to come.": lambda a, w, b: a.mean(dim=(2, 3)),
     },
 )
@@ -79,6 +87,9 @@ _differs = Exercise(
         "You compare the logits themselves; two networks may give one answer with different logits.": (
             lambda y, z: (y != z).any(dim=1).float().mean()
         ),
+        "You ask once, for all pictures together; ask for each picture, with dim=1, and take the share.": (
+            lambda y, z: ((y > 0) != (z > 0)).any()
+        ),
         "You return how many pictures differ; divide by the number of pictures.": lambda y, z: _differ(y, z) * len(y),
     },
 )
@@ -114,6 +125,12 @@ _cells = Exercise(
         ),
         "You apply a ReLU to each product before the sum; what argues for and against must meet first.": (
             lambda w, a: (w.reshape(a.shape) * a).relu().sum(dim=0)
+        ),
+        "You add up rows and columns; add up the maps, so that the place is kept.": (
+            lambda w, a: (w.reshape(a.shape) * a).sum(dim=(1, 2))
+        ),
+        "You divide by the number of cells; nothing was pooled here, and the map adds up to the logit.": (
+            lambda w, a: _by_cell(w, a) / a[0].numel()
         ),
         "You return all products; add them up over the maps.": lambda w, a: w.reshape(a.shape) * a,
     },

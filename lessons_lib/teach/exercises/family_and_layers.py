@@ -16,7 +16,7 @@ def _mean(g: Tensor) -> Tensor:
 
 
 _layercam = Exercise(
-    cases=_PAIRS,
+    cases=[*_PAIRS, (_A - 1, _G)],  # behind a layer without a ReLU activations are negative, too
     right=lambda A, g: (g.relu() * A).sum(dim=0),
     also_right=[
         lambda A, g: torch.einsum("kij,kij->ij", g.clamp(min=0), A),
@@ -27,6 +27,10 @@ _layercam = Exercise(
         "You apply the ReLU to the finished map; LayerCAM applies it to each gradient.": (
             lambda A, g: (g * A).sum(dim=0).relu()
         ),
+        "You apply a second ReLU, to the finished map; the formula has one, on each gradient.": (
+            lambda A, g: (g.relu() * A).sum(dim=0).relu()
+        ),
+        "You take the absolute value where LayerCAM has a ReLU.": lambda A, g: (g.abs() * A).sum(dim=0),
         "You average the gradient first; LayerCAM keeps one gradient for each cell.": (
             lambda A, g: (_mean(g).relu() * A).sum(dim=0),
             lambda A, g: (_mean(g) * A).sum(dim=0),
@@ -74,7 +78,8 @@ _ablation = Exercise(
             lambda y, y_k: (y - y_k) / y
         ),
         "You have the difference the wrong way round: a map whose loss lowers the score speaks for the class.": (
-            lambda y, y_k: (y_k - y) / abs(y)
+            lambda y, y_k: (y_k - y) / abs(y),
+            lambda y, y_k: y_k - y,
         ),
         "You do not divide; w is a share of the score.": lambda y, y_k: y - y_k,
         "You divide by the new score; w is a share of the old one.": (

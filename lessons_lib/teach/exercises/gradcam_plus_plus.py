@@ -25,7 +25,7 @@ def _divided_copy(A: Tensor, g: Tensor) -> Tensor:
 
 
 _alpha = Exercise(
-    cases=[(_A, _G), (2 * _A, _G.flip(0) + 0.03)],
+    cases=[(_A, _G), (2 * _A, _G.flip(0) + 0.03), (_A, _G / 8)],
     right=lambda A, g: _fraction(A, g, _total(A)),
     also_right=[
         lambda A, g: 1 / (2 + g * _total(A)),
@@ -57,6 +57,9 @@ _alpha = Exercise(
             lambda A, g: _fraction(A, g, _total(A)) * (g > 0),
             lambda A, g: 1 / (2 + g.relu() * _total(A)),
         ),
+        "You add a small number to the denominator; where the gradient is small, that is no longer little.": (
+            *(lambda A, g, n=n: g**2 / (2 * g**2 + _total(A) * g**3 + 10**-n) for n in range(3, 8)),
+        ),
     },
 )
 
@@ -79,13 +82,17 @@ _weights = Exercise(
         "You take the mean over the cells, as Grad-CAM does; eq. (5) is a sum.": (
             lambda alpha, g: (alpha * g.relu()).mean(dim=(1, 2))
         ),
+        "You take the absolute value where eq. (5) has a ReLU; only positive gradients count.": (
+            lambda alpha, g: (alpha * g.abs()).sum(dim=(1, 2))
+        ),
         "You leave out α; then every positive gradient counts the same.": lambda alpha, g: g.relu().sum(dim=(1, 2)),
         "You sum over the maps too; each map has a weight of its own.": lambda alpha, g: (alpha * g.relu()).sum(),
         "You take Grad-CAM's weights, the mean of the gradients.": lambda alpha, g: g.mean(dim=(1, 2)),
     },
 )
 
-_HEAT = torch.tensor([[4.0, 1.0, 0.0, 1.5], [2.2, 0.5, 0.0, 1.9], [0.0, 0.0, 3.0, 0.1]])
+# The second copy is exactly half as hot as the peak.
+_HEAT = torch.tensor([[4.0, 1.0, 0.0, 1.5], [2.0, 0.5, 0.0, 1.9], [0.0, 0.0, 3.0, 0.1]])
 _MASKS = torch.tensor(
     [
         [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
@@ -117,6 +124,9 @@ _reached = Exercise(
         ),
         "You count every copy with any heat at all; half of the map's peak is asked for.": (
             lambda heat, masks: sum(int(heat[mask].max() > 0) for mask in masks)
+        ),
+        "You leave out a copy that is exactly half as hot as the peak; at least half is asked for, so ≥.": (
+            lambda heat, masks: sum(int(heat[mask].max() > heat.max() / 2) for mask in masks)
         ),
     },
 )

@@ -41,8 +41,16 @@ EXERCISES = {
             "You divide two means, so you say how many times hotter the object is; divide the two sums.": (
                 lambda heat, mask: heat[mask].mean() / heat.mean()
             ),
-            "You count the pixels that have heat; add up the heat itself.": (
-                lambda heat, mask: (heat[mask] > 0).sum() / (heat > 0).sum()
+            "You count the pixels that have heat, or much of it; add up the heat itself.": (
+                lambda heat, mask: (heat[mask] > 0).sum() / (heat > 0).sum(),
+                lambda heat, mask: (heat[mask] > heat.mean()).sum() / (heat > heat.mean()).sum(),
+                lambda heat, mask: (heat[mask] >= heat.max() / 2).sum() / (heat >= heat.max() / 2).sum(),
+            ),
+            "You take the mean over the whole picture; divide the heat on the object by all the heat.": (
+                lambda heat, mask: (heat * mask).mean()
+            ),
+            "You divide two peaks; add up the heat on the object, and divide by the sum of all the heat.": (
+                lambda heat, mask: heat[mask].max() / heat.max()
             ),
             "You return per cent; asked is a share from 0 to 1.": lambda heat, mask: 100 * _share(heat, mask),
         },
