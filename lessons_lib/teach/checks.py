@@ -1,5 +1,6 @@
 """Telling a learner what is wrong with their answer. The questions stand in `exercises`, one file for each lesson."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from copy import deepcopy
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from lessons_lib.core.engine.names import near
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
 from lessons_lib.teach.telling import call, difference, numbers, same
 
 
@@ -35,7 +37,7 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
     """Try a learner's function on small fixed inputs and say what is wrong with it.
 
     A stub that returns `...` is "not attempted". A wrong answer is compared with a catalogue of known mistakes, and the
-    mistake is named. One that nobody foresaw is told with the call that shows it.
+    mistake is named. One that nobody foresaw is told with the call that shows it. An experiment's answer is measured.
 
     Args:
         name: the exercise, "lesson.question", as the lesson gives it.
@@ -49,6 +51,8 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
         gradcam.weights: not yet. You take the maximum of each gradient map; Grad-CAM takes the mean.
     """
     asked = exercise(name)
+    if isinstance(asked, Experiment):
+        return _measured(name, asked, attempt)
     expected = [numbers(asked.right(*_copies(case))) for case in asked.cases]
     found: list[Tensor] = []
     for case in asked.cases:
@@ -73,22 +77,40 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
     return Verdict(name, False, f"not yet. {_known(asked, found) or _shown(differs, attempt, asked.cases[number])}")
 
 
-def exercise(name: str) -> Exercise:
-    """Return the exercise of that name.
+def exercise(name: str) -> Exercise | Experiment:
+    """Return the exercise or the experiment of that name.
 
     Raises:
         ValueError: there is none; the nearest names are offered.
     """
     lesson, _, question = name.partition(".")
     module = f"lessons_lib.teach.exercises.{lesson}"
-    exercises: Mapping[str, Exercise] = {}
+    exercises: Mapping[str, Exercise | Experiment] = {}
     if lesson.isidentifier() and find_spec(module):
-        exercises = import_module(module).EXERCISES
+        held = import_module(module)
+        exercises = held.EXERCISES | getattr(held, "EXPERIMENTS", {})
     if question not in exercises:
         known = [f"{lesson}.{other}" for other in exercises]
         offer = f"; {near(name, known)}" if known else ": its name begins with the lesson's, as in 'cam.relu'"
         raise ValueError(f"There is no exercise {name!r}{offer}.")
     return exercises[question]
+
+
+def _measured(name: str, asked: Experiment, attempt: Callable[[], Any]) -> Verdict:
+    """Try an experiment: measure the claim on what the learner's function returns."""
+    try:
+        answer = attempt()
+    except Exception as error:  # noqa: BLE001 - whatever a learner's code raises is told to the learner
+        return Verdict(name, False, f"not yet. Your function raised {type(error).__name__}: {error}")
+    if answer is ...:
+        return Verdict(name, False, "not attempted")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a blank map is an answer like others
+            right, says = asked.measure(answer)
+    except ValueError as error:
+        return Verdict(name, False, f"not yet. {error}")
+    return Verdict(name, right, f"{'right' if right else 'not yet'}. {says}")
 
 
 def _known(asked: Exercise, found: list[Tensor] | Exception) -> str:

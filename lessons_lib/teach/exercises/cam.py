@@ -1,10 +1,17 @@
 """Lesson 02: the map from weights, the logit from the map, the map for the eye, and where a cell lies on the photo."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lessons_lib.core.explain import explain
+from lessons_lib.core.methods import cam
+from lessons_lib.photos.collage import scene
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import CAT, cat_and_cup, network, on, peak_on, share, with_objects
 
 # Three maps of 2 × 4: rows, columns and maps can't be taken for one another.
 _W = torch.tensor([1.0, -2.0, 0.5])
@@ -196,3 +203,25 @@ _place = Exercise(
 )
 
 EXERCISES = {"map": _map, "logit": _logit, "normalise": _normalise, "place": _place}
+
+
+def _misses(answer: Any) -> tuple[bool, str]:
+    given = with_objects(answer, "cat")
+    heat, mask = explain(network(), given, CAT, method=cam), on(given, "cat")
+    misses = not peak_on(heat, mask)
+    return misses and heat.share_on(
+        mask
+    ) > 0.5, f"The peak lies {'beside' if misses else 'on'} the cat. Heat on the cat: {share(heat, mask)}."
+
+
+EXPERIMENTS = {
+    "miss": Experiment(
+        measure=_misses,
+        example=lambda: cat_and_cup(34, background="brick"),
+        found=[
+            lambda: cat_and_cup(165),
+            lambda: scene(1, kinds=["cat"], count=5, copies=True, area=(0.05, 0.09)),
+        ],
+        guess=lambda random: cat_and_cup(random.randrange(10_000)),
+    ),
+}

@@ -1,10 +1,17 @@
 """Lesson 03: the new head, the question whether two networks are the same, and what can be saved without pooling."""
 
+from functools import cache
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lessons_lib.models.embedded import flat_cnn
+from lessons_lib.photos.collage import scene
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import with_objects
 
 # Two pictures, three maps of 2 × 4, two classes.
 _A = torch.tensor(
@@ -137,3 +144,30 @@ _cells = Exercise(
 )
 
 EXERCISES = {"head": _head, "differ": _differs, "cells": _cells}
+
+_network = cache(flat_cnn)
+
+
+@torch.no_grad()
+def _minds_the_average(answer: Any) -> tuple[bool, str]:
+    given, model = with_objects(answer), _network()
+    assert model.transform
+    features, head, hidden, last = map(model.network.get_submodule, ("features", "head", "head.1", "head.3"))
+    maps = features(model.transform(given.image)[None])  # 1 × 96 × 14 × 14
+    mean = hidden.get_parameter("weight").unflatten(1, maps.shape[1:]).mean(dim=(2, 3))  # 32 × 96
+    averaged = last((maps.sum(dim=(2, 3)) @ mean.T + hidden.get_parameter("bias")).relu())
+    before, after = (
+        ", ".join(name for name, logit in zip(model.categories, one, strict=True) if logit > 0) or "nothing"
+        for one in (head(maps)[0], averaged[0])
+    )
+    return before != after, f"With all weights it answers: {before}; with each map's 196 weights averaged: {after}."
+
+
+EXPERIMENTS = {
+    "average": Experiment(
+        measure=_minds_the_average,
+        example=lambda: scene((3, 304)),
+        found=[lambda: scene((3, 319)), lambda: scene((3, 661))],
+        guess=lambda random: scene((3, random.randrange(10_000))),
+    ),
+}

@@ -2,12 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lessons_lib.core.engine import capture
+from lessons_lib.photos.shipped import cat
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import network
 
 Layers = Sequence[tuple[int, int]]
 
@@ -209,5 +216,34 @@ EXERCISES = {
                 lambda A, mask: _contrast(A, mask).mean()
             ),
         },
+    ),
+}
+
+
+@cache
+def _cat_at_bn2() -> tuple[Tensor, Tensor]:
+    """The whole cat photo's 1280 maps of 8 × 12, and the share of each cell that the cat covers, as in the lesson."""
+    photo, model = cat(), network()
+    assert model.transform
+    picture = replace(model.transform, resize=None, crop=None)(photo.image.resize((384, 256)))
+    cover = F.adaptive_avg_pool2d(torch.tensor(photo.objects[0].mask)[None].float(), (8, 12))[0]
+    return capture.run(model.network, picture[None], "bn2").activations[0], cover
+
+
+def _knows_left_from_right(answer: Any) -> tuple[bool, str]:
+    maps, cover = _cat_at_bn2()
+    if not isinstance(answer, int) or not 0 <= answer < len(maps):
+        raise ValueError(f"Return the number of a channel, from 0 to {len(maps) - 1}.")
+    there, mirrored = (float(_contrast(maps[[answer]], mask)) for mask in (cover, cover.flip(1)))
+    says = f"Channel {answer}: contrast {there:.1f} with the outline of the cat, {mirrored:.1f} with its mirror image."
+    return there > 1 and mirrored < 0.5, says
+
+
+EXPERIMENTS = {
+    "channel": Experiment(
+        measure=_knows_left_from_right,
+        example=lambda: 549,
+        found=[lambda: 345, lambda: 1132],
+        guess=lambda random: random.randrange(1280),
     ),
 }

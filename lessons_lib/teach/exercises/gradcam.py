@@ -1,9 +1,14 @@
 """Lesson 04: weights from gradients, the map, and which number to explain."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from lessons_lib.core.explain import explain
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import aim, cat_and_cup, categories, network, on, share
 
 # Two maps of 2 × 3, so that rows and columns can't be taken for each other.
 _A = torch.tensor([[[1.0, 0.0, 2.0], [3.0, 1.0, 0.0]], [[0.0, 4.0, -1.0], [1.0, 0.0, 2.0]]])
@@ -181,3 +186,23 @@ _softmax = Exercise(
 )
 
 EXERCISES = {"weights": _weights, "map": _map, "score": _score, "softmax": _softmax}
+
+
+def _gains_by_softmax(answer: Any) -> tuple[bool, str]:
+    asked, scene = aim(answer), cat_and_cup(34, background="brick")
+    mask, index = on(scene, "coffee cup"), asked.on(network())
+    by_logit = explain(network(), scene, asked)
+    by_softmax = explain(network(), scene, lambda output: index(output.log_softmax(dim=0)))
+    gain = by_softmax.share_on(mask) - by_logit.share_on(mask)
+    says = f"Heat on the cup, by the logit: {share(by_logit, mask)}, by the probability: {share(by_softmax, mask)}."
+    return gain >= 0.1, says
+
+
+EXPERIMENTS = {
+    "probability": Experiment(
+        measure=_gains_by_softmax,
+        example=lambda: "Egyptian cat",
+        found=[lambda: "coffee mug", lambda: "toilet seat"],
+        guess=lambda random: random.choice(categories()),
+    ),
+}

@@ -1,9 +1,18 @@
 """Lesson 05: α in closed form, the weight of a map made from it, and which copies of an object a map reaches."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from lessons_lib.core.explain import explain
+from lessons_lib.core.methods import gradcam_plus_plus
+from lessons_lib.core.targets import ClassScore
+from lessons_lib.photos.collage import Scene, scene
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import CAT, network, with_objects
 
 # Two maps of 2 × 3 and a gradient that is nowhere zero.
 _A = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 3.0, 0.5]], [[0.0, 1.0, 0.0], [4.0, 0.0, 1.0]]])
@@ -132,3 +141,25 @@ _reached = Exercise(
 )
 
 EXERCISES = {"alpha": _alpha, "weights": _weights, "reached": _reached}
+
+
+def _hears_the_question(answer: Any) -> tuple[bool, str]:
+    given = with_objects(answer, "cat", least=3)
+    masks = torch.from_numpy(np.stack([item.mask for item in given.objects if item.name == "cat"]))
+    heats = [explain(network(), given, one, method=gradcam_plus_plus) for one in (CAT, ClassScore("violin"))]
+    cats, violins = (_reached.right(torch.from_numpy(heat.on_photo()), masks) for heat in heats)
+    return cats > violins, f"Asked for Egyptian cat it reaches {cats} of {len(masks)} cats, asked for violin {violins}."
+
+
+def _cats(number: int) -> Scene:
+    return scene((5, number), kinds=["cat"], count=3 + number % 5, copies=True, area=(0.04, 0.09))
+
+
+EXPERIMENTS = {
+    "violin": Experiment(
+        measure=_hears_the_question,
+        example=lambda: scene(4, kinds=["cat"], count=7, copies=True, area=(0.04, 0.09)),
+        found=[lambda: _cats(73), lambda: _cats(18)],
+        guess=lambda random: _cats(random.randrange(10_000)),
+    ),
+}

@@ -1,9 +1,15 @@
-"""What lesson 00 asks: the share of the heat that lies on an object."""
+"""What lesson 00 asks: the share of the heat that lies on an object, and a class whose map finds the rocket."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lessons_lib.core.explain import explain
+from lessons_lib.photos.shipped import rocket
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import aim, categories, network, share
 
 
 def _share(heat: Tensor, mask: Tensor) -> Tensor:
@@ -54,5 +60,22 @@ EXERCISES = {
             ),
             "You return per cent; asked is a share from 0 to 1.": lambda heat, mask: 100 * _share(heat, mask),
         },
+    ),
+}
+
+
+def _finds_the_rocket(answer: Any) -> tuple[bool, str]:
+    photo = rocket()
+    mask = photo.objects[0].mask
+    heat = explain(network(), photo, aim(answer))
+    return heat.share_on(mask) >= 4 * heat.luck_on(mask), f"{heat.words}. Heat on the rocket: {share(heat, mask)}."
+
+
+EXPERIMENTS = {
+    "rocket": Experiment(
+        measure=_finds_the_rocket,
+        example=lambda: "missile",
+        found=[lambda: "Kerry blue terrier", lambda: "punching bag"],
+        guess=lambda random: random.choice(categories()),
     ),
 }
