@@ -39,7 +39,7 @@ def test_the_example_does_not_do_and_different_findings_do(name: str) -> None:
 def test_of_a_hundred_guesses_at_most_ten_do(name: str) -> None:
     random, asked = Random(0), exercise(name)
     verdicts = [check(name, lambda: asked.guess(random)) for _ in range(100)]
-    assert len({one.says for one in verdicts}) > 20, "these are no hundred guesses"
+    assert len({one.says for one in verdicts}) > 8, "these are no hundred guesses"
     assert sum(map(bool, verdicts)) <= 10
 
 
