@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast proofs portability check notebooks lesson bench lock
+.PHONY: help lab fresh test test-fast proofs portability check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -23,16 +23,21 @@ help: ## show this list
 	@echo "What make can do here:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F '|' '{ printf "%-20s%s\n", $$1, $$2 }'
 
-lab: $(INSTALLED) ## open JupyterLab on the first lesson (PORT=8889 if 8888 is taken)
+lab: $(INSTALLED) ## open JupyterLab on your copy of the first lesson (PORT=8889 if 8888 is taken)
 	@$(RUN) -c 'import socket; socket.create_server(("$(IP)", $(PORT))).close()' 2>/dev/null || { \
 	    echo "Port $(PORT) is taken, perhaps by another JupyterLab: close it, or choose another port with: make lab PORT=8889" >&2; \
 	    exit 1; }
+	@$(RUN) -m tools.copies
 	@set --; \
 	if [ "$$(id -u)" = 0 ]; then set -- "$$@" --allow-root; fi; \
 	if [ "$$(uname)" != Darwin ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then set -- "$$@" --no-browser; fi; \
 	echo "Starting JupyterLab; Ctrl-C stops it."; \
+	export JUPYTER_CONFIG_PATH="$(CURDIR)/tools/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}"; \
 	exec $(RUN) -m jupyterlab "$$@" -y --log-level=ERROR --LabApp.log_level=ERROR --ip=$(IP) --port=$(PORT) --ServerApp.port_retries=0 \
-	    --MappingKernelManager.transport_encryption=auto --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+	    --MappingKernelManager.transport_encryption=auto --LabApp.default_url=/lab/tree/my_notebooks/00_start_here.ipynb
+
+fresh: $(INSTALLED) ## take a lesson anew and keep what you wrote under another name (LESSON=04)
+	@$(RUN) -m tools.copies "$(LESSON)"
 
 test: $(INSTALLED) ## run the unit tests, then every notebook against its stored outputs
 	@$(RUN) -m pytest -n 2 --dist loadfile

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_experiments import NAMES as EXPERIMENTS
 
 from lessons_lib.teach import exercises
 from lessons_lib.teach.checks import check, exercise
@@ -39,8 +40,9 @@ def test_every_known_mistake_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stub_is_not_attempted(name: str) -> None:
-    for stub in (lambda *_: ..., lambda *_: None):
-        assert repr(check(name, stub)) == f"{name}: not attempted"
+    assert repr(check(name, lambda *_: ...)) == f"{name}: not attempted"
+    assert "returns nothing: end it with `return`" in repr(check(name, lambda *_: None))
+    assert "You print the answer: end it with `return`" in repr(check(name, lambda *_: print("7")))
 
 
 def test_every_exercise_is_asked_in_a_lesson_and_solved_there() -> None:
@@ -54,8 +56,8 @@ def test_every_exercise_is_asked_in_a_lesson_and_solved_there() -> None:
                 solved |= {name for name in checked if f"{name}: right" in words}
             else:
                 asked |= set(checked)
-    assert asked == set(NAMES)
-    assert solved == set(NAMES)
+    assert asked == {*NAMES, *EXPERIMENTS}
+    assert solved == {*NAMES, *EXPERIMENTS}
 
 
 def first(name: str):
@@ -73,7 +75,9 @@ def test_an_unknown_mistake_is_told_by_its_place_shape_or_error() -> None:
         return answer
 
     assert "The numbers differ most at" in repr(check("cam.map", shifted))
-    assert "The shape is" in repr(check("cam.map", lambda *a: right(*a)[None]))
+    assert "is an array of 2 × 4; you return an array of 1 × 2 × 4" in repr(
+        check("cam.map", lambda *a: right(*a)[None])
+    )
     assert "raised ZeroDivisionError" in repr(check("cam.map", lambda *a: 1 / 0))
     assert "returns a str, not numbers" in repr(check("cam.map", lambda *a: "seven"))
 

@@ -1,12 +1,17 @@
 """The files around the lessons agree with one another, and the Makefile says what is wrong in one sentence."""
 
+import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -274,14 +279,14 @@ class Workshop:
         path.chmod(0o755)
         return str(path)
 
-    def make(self, target: str, python: str) -> tuple[int, str, list[str]]:
+    def make(self, target: str, python: str, *variables: str) -> tuple[int, str, list[str]]:
         """Return make's exit status, what it printed, and what Python was asked to do."""
         log = self.folder / "log"
         log.write_text("")
         # `make test` sets variables that change what an inner make prints.
         outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         environment = outside | {"LOG": str(log), "STOP": str(self.folder / "stop")}
-        command = ["make", target, f"PYTHON={python}"]
+        command = ["make", target, f"PYTHON={python}", *variables]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr, log.read_text(encoding="utf-8").splitlines()
 
@@ -349,3 +354,56 @@ def test_make_lab_says_that_the_port_is_taken(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert f"Port {port} is taken, perhaps by another JupyterLab" in done.stderr
     assert "make lab PORT=" in done.stderr
+
+
+@needs_make
+def test_make_lab_opens_copies_and_make_fresh_renews_one(workshop: Workshop) -> None:
+    good = workshop.python("good")
+    workshop.make("test", good)
+    status, _, asked = workshop.make("lab", good)
+    assert status == 0
+    assert asked[1] == "python -m tools.copies", "the copies are there before JupyterLab opens one"
+    assert asked[2].startswith("python -m jupyterlab ")
+    assert asked[2].endswith("default_url=/lab/tree/my_notebooks/00_start_here.ipynb")
+    assert workshop.make("fresh", good, "LESSON=04") == (0, "", ["python -m tools.copies 04"])
+
+
+@needs_make
+@pytest.mark.proof
+def test_make_lab_starts_with_an_empty_home_on_a_copy_and_without_a_question_about_news(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    for name in ("Makefile", "notebooks"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    lab = subprocess.Popen(
+        ["make", "--old-file=.venv/.installed", "lab", f"PORT={port}", "IP=127.0.0.1"],
+        cwd=tmp_path,
+        env=kept | {"HOME": str(tmp_path / "home"), "JUPYTER_TOKEN": "here"},
+        start_new_session=True,
+    )
+    try:
+        address = f"http://127.0.0.1:{port}/lab/api/settings/@jupyterlab/apputils-extension:notification?token=here"
+        notification = _answer(address)["schema"]["properties"]
+        assert (notification["fetchNews"]["default"], notification["checkForUpdates"]["default"]) == ("false", False)
+        lesson = _answer(f"http://127.0.0.1:{port}/api/contents/my_notebooks/00_start_here.ipynb?content=0&token=here")
+        assert lesson["writable"]
+    finally:
+        os.killpg(lab.pid, signal.SIGTERM)
+        lab.wait(timeout=30)
+
+
+def _answer(address: str) -> Any:
+    """Return what a server says, once it has come up."""
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"{address} did not answer within a minute.")

@@ -1,18 +1,21 @@
 """Telling a learner what is wrong with their answer. The questions stand in `exercises`, one file for each lesson."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from lessons_lib.core.engine.names import near
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.telling import call, difference, numbers, same
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Verdict:
 def check(name: str, attempt: Callable[..., Any]) -> Verdict:
     """Try a learner's function on small fixed inputs and say what is wrong with it.
 
-    A stub that returns `...` or nothing is "not attempted". A wrong answer is compared with a catalogue of known
-    mistakes, and the mistake is named.
+    A stub that returns `...` is "not attempted". A wrong answer is compared with a catalogue of known mistakes, and the
+    mistake is named. One that nobody foresaw is told with the call that shows it. An experiment's answer is measured.
 
     Args:
         name: the exercise, "lesson.question", as the lesson gives it.
@@ -48,36 +51,44 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
         gradcam.weights: not yet. You take the maximum of each gradient map; Grad-CAM takes the mean.
     """
     asked = exercise(name)
-    expected = [_numbers(asked.right(*_copies(case))) for case in asked.cases]
+    if isinstance(asked, Experiment):
+        return _measured(name, asked, attempt)
+    expected = [numbers(asked.right(*_copies(case))) for case in asked.cases]
     found: list[Tensor] = []
     for case in asked.cases:
         try:
-            answer = attempt(*_copies(case))
+            answer, printed = _tried(attempt, case)
         except Exception as error:  # noqa: BLE001 - whatever a learner's code raises is told to the learner
             raised = f"Your function raised {type(error).__name__}: {error}"
-            return Verdict(name, False, f"not yet. {_known(asked, error) or raised}")
-        if answer is ... or answer is None:
+            return Verdict(name, False, f"not yet. {_known(asked, error) or _shown(raised, attempt, case)}")
+        if answer is ...:
             return Verdict(name, False, "not attempted")
+        if answer is None:
+            said = "You print the answer" if printed else "Your function returns nothing"
+            return Verdict(name, False, f"not yet. {said}: end it with `return` and the answer.")
         try:
-            found.append(_numbers(answer))
+            found.append(numbers(answer))
         except (TypeError, ValueError, RuntimeError):
-            return Verdict(name, False, f"not yet. Your function returns a {type(answer).__name__}, not numbers.")
-    if _same(found, expected):
+            returned = f"Your function returns a {type(answer).__name__}, not numbers."
+            return Verdict(name, False, f"not yet. {_shown(returned, attempt, case)}")
+    if same(found, expected):
         return Verdict(name, True, "right")
-    return Verdict(name, False, f"not yet. {_known(asked, found) or _difference(found, expected)}")
+    number, differs = difference(found, expected)
+    return Verdict(name, False, f"not yet. {_known(asked, found) or _shown(differs, attempt, asked.cases[number])}")
 
 
-def exercise(name: str) -> Exercise:
-    """Return the exercise of that name.
+def exercise(name: str) -> Exercise | Experiment:
+    """Return the exercise or the experiment of that name.
 
     Raises:
         ValueError: there is none; the nearest names are offered.
     """
     lesson, _, question = name.partition(".")
     module = f"lessons_lib.teach.exercises.{lesson}"
-    exercises: Mapping[str, Exercise] = {}
+    exercises: Mapping[str, Exercise | Experiment] = {}
     if lesson.isidentifier() and find_spec(module):
-        exercises = import_module(module).EXERCISES
+        held = import_module(module)
+        exercises = held.EXERCISES | getattr(held, "EXPERIMENTS", {})
     if question not in exercises:
         known = [f"{lesson}.{other}" for other in exercises]
         offer = f"; {near(name, known)}" if known else ": its name begins with the lesson's, as in 'cam.relu'"
@@ -85,48 +96,54 @@ def exercise(name: str) -> Exercise:
     return exercises[question]
 
 
+def _measured(name: str, asked: Experiment, attempt: Callable[[], Any]) -> Verdict:
+    """Try an experiment: measure the claim on what the learner's function returns."""
+    try:
+        answer = attempt()
+    except Exception as error:  # noqa: BLE001 - whatever a learner's code raises is told to the learner
+        return Verdict(name, False, f"not yet. Your function raised {type(error).__name__}: {error}")
+    if answer is ...:
+        return Verdict(name, False, "not attempted")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a blank map is an answer like others
+            right, says = asked.measure(answer)
+    except ValueError as error:
+        return Verdict(name, False, f"not yet. {error}")
+    return Verdict(name, right, f"{'right' if right else 'not yet'}. {says}")
+
+
 def _known(asked: Exercise, found: list[Tensor] | Exception) -> str:
     """Return the sentence of the known mistake that gives these numbers, or raises this error; else nothing."""
     for sentence, mistake in asked.mistakes.items():
         for form in mistake if isinstance(mistake, Sequence) else (mistake,):
             try:
-                given: list[Tensor] | Exception = [_numbers(form(*_copies(case))) for case in asked.cases]
+                given: list[Tensor] | Exception = [numbers(form(*_copies(case))) for case in asked.cases]
             except Exception as error:  # noqa: BLE001 - some mistakes do raise, and the learner's did the same
                 given = error
             if isinstance(found, Exception) or isinstance(given, Exception):
                 if type(found) is type(given) and str(found) == str(given):
                     return sentence
-            elif _same(found, given):
+            elif same(found, given):
                 return sentence
     return ""
 
 
+def _tried(attempt: Callable[..., Any], case: tuple[Any, ...]) -> tuple[Any, str]:
+    """Return what a learner's function returns, and what it prints, which is shown as ever."""
+    said = StringIO()
+    try:
+        with redirect_stdout(said):
+            answer = attempt(*_copies(case))
+    finally:
+        print(said.getvalue(), end="")
+    return answer, said.getvalue()
+
+
+def _shown(sentence: str, attempt: Callable[..., Any], case: tuple[Any, ...]) -> str:
+    """Return a sentence with the call that reproduces what it says."""
+    return f"{sentence} The call that shows it:\n{call(attempt, case)}"
+
+
 def _copies(case: tuple[Any, ...]) -> tuple[Any, ...]:
     return deepcopy(case)
-
-
-def _numbers(answer: Any) -> Tensor:
-    if isinstance(answer, list | tuple) and answer:
-        return torch.stack([_numbers(one) for one in answer])
-    if isinstance(answer, np.ndarray):
-        answer = answer.copy()  # which torch asks for where an array runs backwards
-    return torch.as_tensor(answer).detach().to(torch.float64)
-
-
-def _same(found: list[Tensor], expected: list[Tensor]) -> bool:
-    return all(
-        a.shape == b.shape and torch.allclose(a, b, rtol=5e-6, atol=1e-5, equal_nan=True)
-        for a, b in zip(found, expected, strict=True)
-    )
-
-
-def _difference(found: list[Tensor], expected: list[Tensor]) -> str:
-    for mine, theirs in zip(found, expected, strict=True):
-        if mine.shape != theirs.shape:
-            return f"The shape is {tuple(mine.shape)} where {tuple(theirs.shape)} is asked for."
-        if not _same([mine], [theirs]):
-            place = tuple(torch.unravel_index((mine - theirs).abs().nan_to_num(torch.inf).argmax(), mine.shape))
-            where = f" at {[int(i) for i in place]}" if place else ""
-            yours, asked = mine[place].item(), theirs[place].item()
-            return f"The numbers differ most{where}: yours is {yours:.4g}, asked for is {asked:.4g}."
-    return "The numbers differ."

@@ -1,10 +1,17 @@
 """Lesson 03: the new head, the question whether two networks are the same, and what can be saved without pooling."""
 
+from functools import cache
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lessons_lib.models.embedded import flat_cnn
+from lessons_lib.photos.collage import scene
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import with_objects
 
 # Two pictures, three maps of 2 × 4, two classes.
 _A = torch.tensor(
@@ -43,6 +50,14 @@ _head = Exercise(
         "You average over the pictures as well; every picture has its own logits.": (
             lambda a, w, b: a.mean(dim=(0, 2, 3)) @ w.T + b
         ),
+        "You apply a softmax; a head gives logits.": lambda a, w, b: (a.mean(dim=(2, 3)) @ w.T + b).softmax(dim=1),
+        "You multiply by w as it is, C × K; turn it round: w.T.": (
+            lambda a, w, b: a.mean(dim=(2, 3)) @ w + b  # raises: the sizes don't fit
+        ),
+        "You take the mean over rows only, or columns only; GAP takes it over both.": (
+            lambda a, w, b: a.mean(dim=2) @ w.T + b,  # both raise
+            lambda a, w, b: a.mean(dim=3) @ w.T + b,
+        ),
         "You stop at the pooled maps: the weights and the bias are still to come.": lambda a, w, b: a.mean(dim=(2, 3)),
     },
 )
@@ -78,6 +93,9 @@ _differs = Exercise(
         ),
         "You compare the logits themselves; two networks may give one answer with different logits.": (
             lambda y, z: (y != z).any(dim=1).float().mean()
+        ),
+        "You ask once, for all pictures together; ask for each picture, with dim=1, and take the share.": (
+            lambda y, z: ((y > 0) != (z > 0)).any()
         ),
         "You return how many pictures differ; divide by the number of pictures.": lambda y, z: _differ(y, z) * len(y),
     },
@@ -115,8 +133,41 @@ _cells = Exercise(
         "You apply a ReLU to each product before the sum; what argues for and against must meet first.": (
             lambda w, a: (w.reshape(a.shape) * a).relu().sum(dim=0)
         ),
+        "You add up rows and columns; add up the maps, so that the place is kept.": (
+            lambda w, a: (w.reshape(a.shape) * a).sum(dim=(1, 2))
+        ),
+        "You divide by the number of cells; nothing was pooled here, and the map adds up to the logit.": (
+            lambda w, a: _by_cell(w, a) / a[0].numel()
+        ),
         "You return all products; add them up over the maps.": lambda w, a: w.reshape(a.shape) * a,
     },
 )
 
 EXERCISES = {"head": _head, "differ": _differs, "cells": _cells}
+
+_network = cache(flat_cnn)
+
+
+@torch.no_grad()
+def _minds_the_average(answer: Any) -> tuple[bool, str]:
+    given, model = with_objects(answer), _network()
+    assert model.transform
+    features, head, hidden, last = map(model.network.get_submodule, ("features", "head", "head.1", "head.3"))
+    maps = features(model.transform(given.image)[None])  # 1 × 96 × 14 × 14
+    mean = hidden.get_parameter("weight").unflatten(1, maps.shape[1:]).mean(dim=(2, 3))  # 32 × 96
+    averaged = last((maps.sum(dim=(2, 3)) @ mean.T + hidden.get_parameter("bias")).relu())
+    before, after = (
+        ", ".join(name for name, logit in zip(model.categories, one, strict=True) if logit > 0) or "nothing"
+        for one in (head(maps)[0], averaged[0])
+    )
+    return before != after, f"With all weights it answers: {before}; with each map's 196 weights averaged: {after}."
+
+
+EXPERIMENTS = {
+    "average": Experiment(
+        measure=_minds_the_average,
+        example=lambda: scene((3, 304)),
+        found=[lambda: scene((3, 319)), lambda: scene((3, 661))],
+        guess=lambda random: scene((3, random.randrange(10_000))),
+    ),
+}

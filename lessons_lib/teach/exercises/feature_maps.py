@@ -1,12 +1,20 @@
 """What lesson 01 asks: how large a map is, how far a cell sees, a convolution by hand, what fires on an object."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lessons_lib.core.engine import capture
+from lessons_lib.photos.shipped import cat
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import network
 
 Layers = Sequence[tuple[int, int]]
 
@@ -62,14 +70,15 @@ def _contrast(A: Tensor, mask: Tensor) -> Tensor:
     return _inside(A, mask) - _inside(A, 1 - mask)
 
 
-_X = torch.arange(60.0).reshape(2, 5, 6).sin()
-_w = torch.arange(18.0).reshape(2, 3, 3).cos()
-_A = torch.arange(24.0).reshape(2, 3, 4).cos() + 1
+# One decimal each, so that a call can be read.
+_X = (10 * torch.arange(60.0).reshape(2, 5, 6).sin()).round() / 10
+_w = (10 * torch.arange(18.0).reshape(2, 3, 3).cos()).round() / 10
+_A = (10 * torch.arange(24.0).reshape(2, 3, 4).cos() + 10).round() / 10
 _mask = torch.tensor([[0.0, 0.5, 1.0, 1.0], [0.0, 0.0, 1.0, 0.25], [0.0, 0.0, 0.0, 0.0]])
 
 EXERCISES = {
     "size": Exercise(
-        cases=[(224, 3, 2, 1), (7, 3, 1, 0), (28, 5, 2, 2), (9, 3, 3, 0), (10, 3, 2, 0)],
+        cases=[(224, 3, 2, 1), (7, 3, 1, 0), (28, 5, 2, 2), (9, 3, 3, 0), (10, 3, 2, 0), (8, 3, 2, 0)],
         right=_size,
         also_right=[
             lambda size, kernel, stride, padding: len(range(0, size + 2 * padding - kernel + 1, stride)),
@@ -94,6 +103,14 @@ EXERCISES = {
             "You forget the kernel: the last window must end inside the padded picture.": (
                 lambda size, kernel, stride, padding: (size + 2 * padding) // stride
             ),
+            "You add 1 before the division; divide, and then add 1 for the first window.": (
+                lambda size, kernel, stride, padding: (size + 2 * padding - kernel + 1) // stride
+            ),
+            "You round up, or to the nearest; a window that does not fit whole is not taken, so round down.": (
+                lambda size, kernel, stride, padding: -((kernel - size - 2 * padding) // stride) + 1,
+                lambda size, kernel, stride, padding: round((size + 2 * padding - kernel) / stride + 1),
+                lambda size, kernel, stride, padding: round((size + 2 * padding - kernel) / stride) + 1,
+            ),
         },
     ),
     "field": Exercise(
@@ -115,6 +132,19 @@ EXERCISES = {
             "You add the kernel; each layer adds kernel − 1 steps.": (
                 lambda layers: 1 + sum(kernel * _jump(layers[:n]) for n, (kernel, _) in enumerate(layers))
             ),
+            "You add up the kernels; each layer adds kernel − 1, times the jump before it.": (
+                lambda layers: sum(kernel for kernel, _ in layers),
+                lambda layers: 1 + sum(kernel for kernel, _ in layers),
+            ),
+            "You multiply kernel − 1 by the layer's own stride; the strides of the layers before it count.": (
+                lambda layers: 1 + sum((kernel - 1) * stride for kernel, stride in layers)
+            ),
+            "You multiply the kernels; what the layers see adds up.": (
+                lambda layers: math.prod(kernel for kernel, _ in layers)
+            ),
+            "You apply (field − 1) · stride + kernel from the first layer on; it goes from the last to the first.": (
+                lambda layers: _backwards(layers[::-1])
+            ),
         },
     ),
     "convolve": Exercise(
@@ -127,7 +157,19 @@ EXERCISES = {
             ),
             "You forget the stride: move the window by `stride` pixels.": lambda X, w, stride: _convolve(X, w, 1),
             "You take the mean of the products; a convolution takes their sum.": (
-                lambda X, w, stride: _convolve(X, w, stride) / w.numel()
+                lambda X, w, stride: _convolve(X, w, stride) / w.numel(),
+                lambda X, w, stride: _convolve(X, w, stride) / w[0].numel(),
+            ),
+            "You add the channels up first, or the kernels; each channel of the picture meets a kernel of its own.": (
+                lambda X, w, stride: _convolve(X.sum(0, keepdim=True), w.sum(0, keepdim=True), stride)
+            ),
+            "You leave out the last window; range(n) ends before n, so it must run to H − k + 1.": (
+                lambda X, w, stride: _convolve(X[:, :-1, :-1], w, stride)
+            ),
+            "You return a map for each channel of the picture; add them up to one.": (
+                lambda X, w, stride: torch.stack(
+                    [_convolve(x[None], k[None], stride) for x, k in zip(X, w, strict=True)]
+                )
             ),
             "You swap the kernel's rows and columns.": lambda X, w, stride: _convolve(X, w.transpose(1, 2), stride),
             "You swap rows and columns of the map.": lambda X, w, stride: _convolve(X, w, stride).T,
@@ -167,9 +209,41 @@ EXERCISES = {
             "You take only cells that the object covers at all, and count them whole; weight each by its cover.": (
                 lambda A, mask: _contrast(A, (mask > 0).float())
             ),
+            "You leave out the cells that the object covers in part; weight each by its cover.": (
+                lambda A, mask: A[:, mask == 1].mean(dim=1) - A[:, mask == 0].mean(dim=1)
+            ),
             "You average over the channels too; asked is one number for each channel.": (
                 lambda A, mask: _contrast(A, mask).mean()
             ),
         },
+    ),
+}
+
+
+@cache
+def _cat_at_bn2() -> tuple[Tensor, Tensor]:
+    """The whole cat photo's 1280 maps of 8 × 12, and the share of each cell that the cat covers, as in the lesson."""
+    photo, model = cat(), network()
+    assert model.transform
+    picture = replace(model.transform, resize=None, crop=None)(photo.image.resize((384, 256)))
+    cover = F.adaptive_avg_pool2d(torch.tensor(photo.objects[0].mask)[None].float(), (8, 12))[0]
+    return capture.run(model.network, picture[None], "bn2").activations[0], cover
+
+
+def _knows_left_from_right(answer: Any) -> tuple[bool, str]:
+    maps, cover = _cat_at_bn2()
+    if not isinstance(answer, int) or not 0 <= answer < len(maps):
+        raise ValueError(f"Return the number of a channel, from 0 to {len(maps) - 1}.")
+    there, mirrored = (float(_contrast(maps[[answer]], mask)) for mask in (cover, cover.flip(1)))
+    says = f"Channel {answer}: contrast {there:.1f} with the outline of the cat, {mirrored:.1f} with its mirror image."
+    return there > 1 and mirrored < 0.5, says
+
+
+EXPERIMENTS = {
+    "channel": Experiment(
+        measure=_knows_left_from_right,
+        example=lambda: 549,
+        found=[lambda: 345, lambda: 1132],
+        guess=lambda random: random.randrange(1280),
     ),
 }

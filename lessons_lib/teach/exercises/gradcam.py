@@ -1,9 +1,14 @@
 """Lesson 04: weights from gradients, the map, and which number to explain."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from lessons_lib.core.explain import explain
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import aim, cat_and_cup, categories, network, on, share
 
 # Two maps of 2 × 3, so that rows and columns can't be taken for each other.
 _A = torch.tensor([[[1.0, 0.0, 2.0], [3.0, 1.0, 0.0]], [[0.0, 4.0, -1.0], [1.0, 0.0, 2.0]]])
@@ -76,7 +81,12 @@ _map = Exercise(
             lambda a, g: _weighted(_alpha(g.abs()), a).relu()
         ),
         "You multiply cell by cell, without the mean of eq. (1); that is another method, HiResCAM.": (
-            lambda a, g: (g * a).sum(dim=0).relu()
+            lambda a, g: (g * a).sum(dim=0).relu(),
+            lambda a, g: (g * a).sum(dim=0),
+            lambda a, g: (g * a).relu().sum(dim=0),
+        ),
+        "You take the absolute value where eq. (2) has a ReLU: what speaks against the class becomes heat.": (
+            lambda a, g: _weighted(_alpha(g), a).abs()
         ),
         "You add up the gradient where eq. (1) takes its mean: your map is Z times too strong.": (
             lambda a, g: _weighted(g.sum(dim=(1, 2)), a).relu()
@@ -121,6 +131,9 @@ _score = Exercise(
         ),
         "You add up all logits; explain the one class that is asked for.": lambda logits, c: logits.sum(),
         "You return the class's number; return its logit.": lambda logits, c: c,
+        "You return the number of the strongest class; return the logit of the class that is asked for.": (
+            lambda logits, c: logits.argmax()
+        ),
         "You set the other logits to zero but keep them; return the one number.": (
             lambda logits, c: torch.eye(len(logits))[c] * logits
         ),
@@ -160,7 +173,36 @@ _softmax = Exercise(
         "You add the other classes' maps; they are to be subtracted.": (
             lambda maps, p, c: p[c] * (maps[c] + _mixed(p, maps))
         ),
+        "You use p(1 − p) on the class's own map alone; the probability hangs on every other logit too.": (
+            lambda maps, p, c: p[c] * maps[c] * (1 - p[c])
+        ),
+        "You turn the sign round: the mixture of all maps is subtracted from the class's own.": (
+            lambda maps, p, c: p[c] * (_mixed(p, maps) - maps[c])
+        ),
+        "You take a softmax of the maps, cell by cell; the probabilities are given, in p.": (
+            lambda maps, p, c: maps.softmax(dim=0)[c]
+        ),
     },
 )
 
 EXERCISES = {"weights": _weights, "map": _map, "score": _score, "softmax": _softmax}
+
+
+def _gains_by_softmax(answer: Any) -> tuple[bool, str]:
+    asked, scene = aim(answer), cat_and_cup(34, background="brick")
+    mask, index = on(scene, "coffee cup"), asked.on(network())
+    by_logit = explain(network(), scene, asked)
+    by_softmax = explain(network(), scene, lambda output: index(output.log_softmax(dim=0)))
+    gain = by_softmax.share_on(mask) - by_logit.share_on(mask)
+    says = f"Heat on the cup, by the logit: {share(by_logit, mask)}, by the probability: {share(by_softmax, mask)}."
+    return gain >= 0.2, says
+
+
+EXPERIMENTS = {
+    "probability": Experiment(
+        measure=_gains_by_softmax,
+        example=lambda: "espresso",
+        found=[lambda: "toilet seat", lambda: "steel arch bridge"],
+        guess=lambda random: random.choice(categories()),
+    ),
+}

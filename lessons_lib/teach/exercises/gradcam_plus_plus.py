@@ -1,9 +1,18 @@
 """Lesson 05: α in closed form, the weight of a map made from it, and which copies of an object a map reaches."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from lessons_lib.core.explain import explain
+from lessons_lib.core.methods import gradcam_plus_plus
+from lessons_lib.core.targets import ClassScore
+from lessons_lib.photos.collage import Scene, scene
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import CAT, network, with_objects
 
 # Two maps of 2 × 3 and a gradient that is nowhere zero.
 _A = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 3.0, 0.5]], [[0.0, 1.0, 0.0], [4.0, 0.0, 1.0]]])
@@ -25,7 +34,7 @@ def _divided_copy(A: Tensor, g: Tensor) -> Tensor:
 
 
 _alpha = Exercise(
-    cases=[(_A, _G), (2 * _A, _G.flip(0) + 0.03)],
+    cases=[(_A, _G), (2 * _A, _G.flip(0) + 0.03), (_A, _G / 8)],
     right=lambda A, g: _fraction(A, g, _total(A)),
     also_right=[
         lambda A, g: 1 / (2 + g * _total(A)),
@@ -57,6 +66,9 @@ _alpha = Exercise(
             lambda A, g: _fraction(A, g, _total(A)) * (g > 0),
             lambda A, g: 1 / (2 + g.relu() * _total(A)),
         ),
+        "You add a small number to the denominator; where the gradient is small, that is no longer little.": (
+            *(lambda A, g, n=n: g**2 / (2 * g**2 + _total(A) * g**3 + 10**-n) for n in range(3, 8)),
+        ),
     },
 )
 
@@ -79,13 +91,17 @@ _weights = Exercise(
         "You take the mean over the cells, as Grad-CAM does; eq. (5) is a sum.": (
             lambda alpha, g: (alpha * g.relu()).mean(dim=(1, 2))
         ),
+        "You take the absolute value where eq. (5) has a ReLU; only positive gradients count.": (
+            lambda alpha, g: (alpha * g.abs()).sum(dim=(1, 2))
+        ),
         "You leave out α; then every positive gradient counts the same.": lambda alpha, g: g.relu().sum(dim=(1, 2)),
         "You sum over the maps too; each map has a weight of its own.": lambda alpha, g: (alpha * g.relu()).sum(),
         "You take Grad-CAM's weights, the mean of the gradients.": lambda alpha, g: g.mean(dim=(1, 2)),
     },
 )
 
-_HEAT = torch.tensor([[4.0, 1.0, 0.0, 1.5], [2.2, 0.5, 0.0, 1.9], [0.0, 0.0, 3.0, 0.1]])
+# The second copy is exactly half as hot as the peak.
+_HEAT = torch.tensor([[4.0, 1.0, 0.0, 1.5], [2.0, 0.5, 0.0, 1.9], [0.0, 0.0, 3.0, 0.1]])
 _MASKS = torch.tensor(
     [
         [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
@@ -118,7 +134,32 @@ _reached = Exercise(
         "You count every copy with any heat at all; half of the map's peak is asked for.": (
             lambda heat, masks: sum(int(heat[mask].max() > 0) for mask in masks)
         ),
+        "You leave out a copy that is exactly half as hot as the peak; at least half is asked for, so ≥.": (
+            lambda heat, masks: sum(int(heat[mask].max() > heat.max() / 2) for mask in masks)
+        ),
     },
 )
 
 EXERCISES = {"alpha": _alpha, "weights": _weights, "reached": _reached}
+
+
+def _hears_the_question(answer: Any) -> tuple[bool, str]:
+    given = with_objects(answer, "cat", least=3)
+    masks = torch.from_numpy(np.stack([item.mask for item in given.objects if item.name == "cat"]))
+    heats = [explain(network(), given, one, method=gradcam_plus_plus) for one in (CAT, ClassScore("violin"))]
+    cats, violins = (_reached.right(torch.from_numpy(heat.on_photo()), masks) for heat in heats)
+    return cats > violins, f"Asked for Egyptian cat it reaches {cats} of {len(masks)} cats, asked for violin {violins}."
+
+
+def _cats(number: int) -> Scene:
+    return scene((5, number), kinds=["cat"], count=3 + number % 5, copies=True, area=(0.04, 0.09))
+
+
+EXPERIMENTS = {
+    "violin": Experiment(
+        measure=_hears_the_question,
+        example=lambda: scene(4, kinds=["cat"], count=7, copies=True, area=(0.04, 0.09)),
+        found=[lambda: _cats(73), lambda: _cats(18)],
+        guess=lambda random: _cats(random.randrange(10_000)),
+    ),
+}

@@ -77,6 +77,7 @@ _context = Exercise(
     mistakes={
         "You return the share inside; what lies outside is asked for.": lambda h, m: h.relu()[m].sum() / h.relu().sum(),
         "You leave the negative cells in; heat is what speaks for the class.": lambda h, m: h[~m].sum() / h.sum(),
+        "You take the absolute value; heat is what is positive.": lambda h, m: h.abs()[~m].sum() / h.abs().sum(),
         "You count cells; a share of the heat adds up their values.": (
             lambda h, m: (h.relu()[~m] > 0).sum() / (h.relu() > 0).sum()
         ),
