@@ -136,6 +136,7 @@ def test_what_is_no_picture_or_can_not_be_followed_is_refused_with_its_shape(wha
         (lambda x: F.pad(x, (8, 0, 0, 0)), (-8, 0, 56, 40)),
         (lambda x: F.interpolate(x, size=(80, 80), mode="bilinear"), (0, 0, 56, 40)),
         (lambda x: x[:, :, 16:, :32], (0, 16, 32, 40)),
+        (lambda x: F.pad(x, (0, 1, 0, 1)), (0, 0, 56, 40)),  # a convolution's own padding, as timm's "same"
     ],
 )
 def test_what_the_network_pads_resizes_or_crops_is_laid_where_it_belongs(before: Arranged, region: Any) -> None:
@@ -170,8 +171,8 @@ def test_strides_that_differ_and_a_window_of_one_row_are_read() -> None:
             return self.head(self.line(self.body(x)).mean(dim=(2, 3)))
 
     x = torch.randn(1, 1, 128, 128)
-    assert ll.explain(Spectral(), x, 0, layer="body")[0].values.shape == (32, 8)
-    (heat,) = ll.explain(Spectral(), x, 0, layer="line")
+    assert ll.explain(Spectral(), x, 0, layer="body", method=maps)[0].values.shape == (32, 8)
+    (heat,) = ll.explain(Spectral(), x, 0, layer="line", method=maps)
     assert heat.values.shape == (1, 8) and heat.region == (0.0, 0.0, 128.0, 128.0)
 
 

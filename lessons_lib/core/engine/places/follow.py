@@ -56,12 +56,17 @@ class Follower(TorchDispatchMode):
 
     Args:
         batch: what the network is given, N×C×H×W.
+
+    Attributes:
+        canvas: the places of what the first convolution was given; None before it ran.
+        window: rows and columns of that convolution's kernel.
     """
 
     def __init__(self, batch: Tensor) -> None:
         super().__init__()
         self.size = (batch.shape[2], batch.shape[3])
         self.canvas: Places | None = None
+        self.window: tuple[int, ...] = ()
         self._known = WeakTensorKeyDictionary()
         self._known[batch] = of_pictures(batch)
 
@@ -77,8 +82,8 @@ class Follower(TorchDispatchMode):
                     return made
         name = func._schema.name.partition("::")[2]
         inplace = name.endswith("_") and not name.endswith("__")
-        if name == "convolution" and self.canvas is None:
-            self.canvas = self.places(args[0])
+        if name == "convolution" and self.canvas is None and args[0].ndim == 4 and (given := self.places(args[0])):
+            self.canvas, self.window = given, tuple(args[1].shape[2:])
         made = func(*args, **kwargs)
         try:
             found = self._of(name.rstrip("_") if inplace else name, func, args, kwargs, made)

@@ -1,7 +1,6 @@
 """Running a network once more to learn how a layer's output is read, and remembering it for the next time."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -116,12 +115,30 @@ def _run(network: nn.Module, inputs: Tensor, modules: list[nn.Module]) -> dict[n
 
     with left_as_found(network), torch.no_grad(), hooked(modules, after=keep), follower:
         network(given)
-    canvas = (0.0, 0.0, float(inputs.shape[-1]), float(inputs.shape[-2]))
-    if follower.canvas is not None and follower.canvas.rows.ndim == 4:
-        with suppress(ValueError):  # the first convolution sees no picture
-            left, top, right, bottom = (round(edge, 3) for edge in read(follower.canvas, len(inputs)).edges)
-            canvas = left, top, right, bottom
+    canvas = _canvas(follower, inputs)
     return {module: _followed(*one, canvas) for module, one in found.items()}
+
+
+def _canvas(follower: Follower, inputs: Tensor) -> Region:
+    """Return where on the network's input that lies which its first convolution was given.
+
+    A margin of less than that convolution's window is its own padding, put on by hand.
+    """
+    picture = (0.0, 0.0, float(inputs.shape[-1]), float(inputs.shape[-2]))
+    if follower.canvas is None:
+        return picture
+    try:
+        whole = read(follower.canvas, len(inputs))
+    except ValueError:  # it sees no picture
+        return picture
+    left, top, right, bottom = whole.edges
+    (rows, columns), (high, wide) = whole.size, follower.window
+    windows = (wide * (right - left) / columns, high * (bottom - top) / rows) * 2
+    left, top, right, bottom = (
+        own if abs(edge - own) < window else round(edge, 3)
+        for edge, own, window in zip(whole.edges, picture, windows, strict=True)
+    )
+    return left, top, right, bottom
 
 
 def _followed(held: list[Tensor], read: list[Reading | str], canvas: Region) -> Followed:
