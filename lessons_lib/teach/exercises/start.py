@@ -21,7 +21,7 @@ _mask = torch.tensor([[False, False, True], [False, True, True]])
 
 EXERCISES = {
     "share": Exercise(
-        cases=[(_heat, _mask), (_heat, _mask.flip(1)), (0.01 * _heat.flip(0), _mask)],
+        cases=[(_heat, _mask), (_heat, _mask.flip(1)), (0.01 * _heat.flip(0) ** 2, _mask)],
         right=_share,
         also_right=[
             lambda heat, mask: (heat * mask).sum() / heat.sum(),
