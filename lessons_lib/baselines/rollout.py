@@ -66,15 +66,15 @@ def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap 
 def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followed]:
     """Return each block's attention, N×T×T, averaged over its heads, and how the first one's tokens are read."""
     found: list[Tensor] = []
-    modules: list[nn.Module] = []
+    emitted: dict[nn.Module, Any] = {}
 
-    def keep(read: Reader, module: nn.Module, args: Any, kwargs: dict[str, Any], _output: Any) -> None:
+    def keep(read: Reader, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        emitted[module] = output
         found.append(read(module, args, kwargs).mean(dim=1))
 
     with left_as_found(network), torch.no_grad(), ExitStack() as hooks:
         for module in network.modules():
             if read := _reads(module):
-                modules.append(module)
                 hooks.enter_context(hooked([module], after=partial(keep, read), with_kwargs=True))
         network(batch.clone())
     name = type(network).__name__
@@ -88,7 +88,8 @@ def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followe
             f"This {name} attends within windows or to a changing number of tokens, and rollout needs the same tokens "
             "in every block: take a gradient method, `ll.explain(…, method=ll.gradcam)`."
         )
-    return found, followed(network, batch, modules[:1])[modules[0]]
+    first = next(iter(emitted))
+    return found, followed(network, batch, {first: emitted[first]})[first]
 
 
 Reader = Callable[[Any, Any, dict[str, Any]], Tensor]

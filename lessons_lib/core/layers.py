@@ -133,7 +133,7 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
         for tensor, owners in kept
     ]
     modules = {name: module for module, name in names.items()}
-    read = followed(network, batch, [modules[name] for _, name in owned if name])
+    read = followed(network, batch, {modules[name]: tensor for tensor, name in owned if name})
     found = Candidates()
     for tensor, outermost in owned:
         if outermost is None:

@@ -84,7 +84,7 @@ def run_through(
     ):
         output = network(inputs.detach().clone())
     emissions = [_once(names[module], kept[module]) for module, _ in found]
-    read = followed(network, inputs, names)
+    read = followed(network, inputs, {one.module: one.emitted for one in emissions})
     head = next((one for one in linears if any(one[1] is tensor for tensor in tensors(output))), None)
     return [
         Captured(

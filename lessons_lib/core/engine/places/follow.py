@@ -112,7 +112,7 @@ class Follower(TorchDispatchMode):
             if not any(self.places(one) is not None for one in first):
                 return None
             parts = [self.places(one) or unknown(one.shape) for one in first]
-            return Places(*(func([part[i] for part in parts], *args[1:], **kwargs) for i in range(5)))
+            return Places(*(compact(func([part[i] for part in parts], *args[1:], **kwargs)) for i in range(5)))
         if name in _PRODUCTS:
             at = _PRODUCTS[name]
             a, b = args[at], args[at + 1]
@@ -165,7 +165,7 @@ class Follower(TorchDispatchMode):
         found = [change(one) for one in given]
         if isinstance(found[0], tuple | list):
             return [Places(*parts) for parts in zip(*found, strict=True)]
-        return Places(*found)
+        return Places(*map(compact, found))
 
     def _product(self, a: Places | None, b: Places | None, shape: torch.Size) -> Places | None:
         if a is None and b is None:

@@ -62,7 +62,7 @@ def varies(x: Tensor, axis: int) -> bool:
 def compact(x: Tensor) -> Tensor:
     """Return a tensor of the same shape and numbers, expanded along every axis along which they do not vary."""
     shape, x = x.shape, narrow(x)
-    for axis in range(x.ndim):
+    for axis in reversed(range(x.ndim)):
         if x.shape[axis] > 1 and not varies(x, axis):
             x = x.narrow(axis, 0, 1)
     return x.expand(shape)

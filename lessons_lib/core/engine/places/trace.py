@@ -1,9 +1,9 @@
 """Running a network once more to learn how a layer's output is read, and remembering it for the next time."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -13,6 +13,7 @@ from lessons_lib.core.engine.hooks import hooked, left_as_found
 from lessons_lib.core.engine.layouts import pyramid
 from lessons_lib.core.engine.outputs import Emitted, tensors
 from lessons_lib.core.engine.places.follow import Follower
+from lessons_lib.core.engine.places.positions import Places
 from lessons_lib.core.engine.places.reading import Reading, read
 
 Region = tuple[float, float, float, float]
@@ -27,11 +28,13 @@ class Followed:
         readings: of each tensor in the output; None of one that is no stack of maps, or where nothing can be read.
         why: why nothing can be read; empty where something can.
         canvas: what the first convolution was given, on the network's input: larger where the network adds a margin.
+        shapes: the tensors' own.
     """
 
     readings: tuple[Reading | None, ...]
     why: str
     canvas: Region
+    shapes: tuple[torch.Size, ...] = ()
 
     def __call__(self, emitted: Emitted) -> Tensor:
         """Return N×C×H×W: of the one tensor that can be read, or of several, all levels of a pyramid.
@@ -87,36 +90,58 @@ class Followed:
         return self.found[0].order[0]
 
 
+class _Seen(NamedTuple):
+    """One tensor that a layer put out: its shape, whether its rows sum to 1, and the places of its numbers."""
+
+    shape: torch.Size
+    sums_to_one: bool
+    places: Places | None
+
+
 _known: WeakKeyDictionary[nn.Module, dict[Any, dict[nn.Module, Followed]]] = WeakKeyDictionary()
 
 
-def followed(network: nn.Module, inputs: Tensor, modules: Iterable[nn.Module]) -> dict[nn.Module, Followed]:
-    """Return how the output of each module that ran is read.
+def followed(network: nn.Module, inputs: Tensor, emitted: Mapping[nn.Module, Emitted]) -> dict[nn.Module, Followed]:
+    """Return how the output of some modules is read.
 
-    The network runs once more, operation by operation, unless it has been asked for the same before: the same modules,
-    on inputs of this shape.
+    The network runs once more, operation by operation, unless it did so before with inputs of this shape, and the
+    modules put out tensors of the same shapes now as then.
+
+    Args:
+        network: it is left as it is found.
+        inputs: what the network was given, N×C×H×W.
+        emitted: the modules, and what each put out in the run at hand.
     """
     known = _known.setdefault(network, {}).setdefault(tuple(inputs.shape), {})
-    modules = list(modules)
-    if missing := [module for module in modules if module not in known]:
+    shapes = {module: tuple(one.shape for one in _held(output)) for module, output in emitted.items()}
+    if missing := [module for module in emitted if module not in known or known[module].shapes != shapes[module]]:
         known.update(_run(network, inputs, missing))
-    return {module: known[module] for module in modules if module in known}
+    return {module: known[module] for module in emitted}
+
+
+def _held(emitted: Emitted) -> list[Tensor]:
+    """Return a layer's tensors; torch's attention gives its output and, unless asked for, no weights."""
+    return tensors(emitted[:1] if isinstance(emitted, tuple) and emitted[-1] is None else emitted)
 
 
 def _run(network: nn.Module, inputs: Tensor, modules: list[nn.Module]) -> dict[nn.Module, Followed]:
-    found: dict[nn.Module, tuple[list[Tensor], list[Reading | str]]] = {}
+    found: dict[nn.Module, list[_Seen]] = {}
     given = inputs.detach().clone()
     follower = Follower(given)
 
     def keep(module: nn.Module, _inputs: Any, emitted: Any) -> None:
-        # torch's attention gives its output and, unless asked for, no weights.
-        held = tensors(emitted[:1] if isinstance(emitted, tuple) and emitted[-1] is None else emitted)
-        found[module] = held, [_read(follower, one, len(inputs)) for one in held]
+        found[module] = [_Seen(one.shape, _sums_to_one(one), follower.places(one)) for one in _held(emitted)]
 
     with left_as_found(network), torch.no_grad(), hooked(modules, after=keep), follower:
         network(given)
     canvas = _canvas(follower, inputs)
-    return {module: _followed(*one, canvas) for module, one in found.items()}
+    return {module: _followed(found.get(module, []), len(inputs), canvas) for module in modules}
+
+
+def _sums_to_one(tensor: Tensor) -> bool:
+    if tensor.ndim not in (3, 4) or not tensor.shape[-2] == tensor.shape[-1] > 1:
+        return False
+    return bool(((tensor.float().sum(dim=-1) - 1).abs() < 1e-3).all())
 
 
 def _canvas(follower: Follower, inputs: Tensor) -> Region:
@@ -141,39 +166,33 @@ def _canvas(follower: Follower, inputs: Tensor) -> Region:
     return left, top, right, bottom
 
 
-def _followed(held: list[Tensor], read: list[Reading | str], canvas: Region) -> Followed:
+def _followed(held: list[_Seen], pictures: int, canvas: Region) -> Followed:
+    read = [_read(one, pictures) for one in held]
     readings = tuple(one if isinstance(one, Reading) else None for one in read)
-    found = [one for one in readings if one]
+    found, shapes = [one for one in readings if one], tuple(one.shape for one in held)
     if len(found) == 1 or (found and all(len(one.grid) == 2 for one in found)):
-        return Followed(readings, "", canvas)
-    shapes = " and ".join(" × ".join(map(str, one.shape)) for one in held) or "no tensor"
-    none = (None,) * len(read)
-    if held and all(one.ndim not in (3, 4) for one in held):
-        return Followed(
-            none,
-            f"The layer's output is {shapes}, not N × C × H × W: it has no rows and columns to draw. Choose a layer "
-            "before the flattening, for example the last convolution.",
-            canvas,
-        )
+        return Followed(readings, "", canvas, shapes)
+    told = " and ".join(" × ".join(map(str, shape)) for shape in shapes) or "no tensor"
     why = next((one for one in read if isinstance(one, str)), "not one tensor alone holds maps")
-    return Followed(
-        none,
-        f"The layer's output is {shapes}, and {why}. Choose another layer, for example the block around it, or say how "
+    sentence = (
+        f"The layer's output is {told}, and {why}. Choose another layer, for example the block around it, or say how "
         "to read it with a layout in the model's record, `ll.Explainable(network, layout=ll.layouts.nchw)`, or any "
-        "function from that output to maps N × C × H × W.",
-        canvas,
+        "function from that output to maps N × C × H × W."
     )
+    if held and all(len(shape) not in (3, 4) for shape in shapes):
+        sentence = (
+            f"The layer's output is {told}, not N × C × H × W: it has no rows and columns to draw. Choose a layer "
+            "before the flattening, for example the last convolution."
+        )
+    return Followed((None,) * len(read), sentence, canvas, shapes)
 
 
-def _read(follower: Follower, tensor: Tensor, pictures: int) -> Reading | str:
-    if tensor.ndim not in (3, 4):
-        return "it has no rows and columns to draw"
-    if tensor.shape[-2] == tensor.shape[-1] > 1 and bool(((tensor.float().sum(dim=-1) - 1).abs() < 1e-3).all()):
+def _read(seen: _Seen, pictures: int) -> Reading | str:
+    if seen.sums_to_one:
         return "each of its rows sums to 1: these are attention weights, from token to token, not a picture"
-    places = follower.places(tensor)
-    if places is None:
+    if seen.places is None or len(seen.shape) not in (3, 4):
         return "where in the picture its numbers come from can't be followed"
     try:
-        return read(places, pictures)
+        return read(seen.places, pictures)
     except ValueError as error:
         return str(error)
