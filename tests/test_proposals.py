@@ -71,6 +71,7 @@ def test_the_gradient_is_that_through_all_proposals(case: str, asked: str) -> No
 @pytest.mark.parametrize("case", but_proofs(CASES, "full size"))
 def test_only_the_proposals_that_are_asked_for_go_through_the_box_head_again(case: str) -> None:
     model, batch = CASES[case]()
+    ll.explain(model, batch[0], ll.BoxScore(0), method=ll.hirescam)  # a network that is new is followed once
     sizes: list[int] = []
     linear = next(
         module for module in model.network.roi_heads.box_head.modules() if isinstance(module, torch.nn.Linear)

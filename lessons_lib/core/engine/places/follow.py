@@ -17,7 +17,7 @@ from lessons_lib.core.engine.places.positions import (
     together,
     unknown,
 )
-from lessons_lib.core.engine.places.windows import through, windows_of
+from lessons_lib.core.engine.places.windows import through, window_of
 
 # Operations by what they do to places. One that is in no list, and that torch does not call pointwise, loses them.
 _SAME = {
@@ -59,15 +59,14 @@ class Follower(TorchDispatchMode):
 
     Attributes:
         canvas: the places of what the first convolution was given; None before it ran.
-        window: rows and columns of that convolution's kernel.
     """
 
     def __init__(self, batch: Tensor) -> None:
         super().__init__()
         self.size = (batch.shape[2], batch.shape[3])
         self.canvas: Places | None = None
-        self.window: tuple[int, ...] = ()
         self._known = WeakTensorKeyDictionary()
+        self._margins = WeakTensorKeyDictionary()
         self._known[batch] = of_pictures(batch)
 
     def places(self, tensor: Tensor) -> Places | None:
@@ -82,8 +81,8 @@ class Follower(TorchDispatchMode):
                     return made
         name = func._schema.name.partition("::")[2]
         inplace = name.endswith("_") and not name.endswith("__")
-        if name == "convolution" and self.canvas is None and args[0].ndim == 4 and (given := self.places(args[0])):
-            self.canvas, self.window = given, tuple(args[1].shape[2:])
+        if name == "convolution" and self.canvas is None and args[0].ndim == 4:
+            self.canvas = self._within_margin(args[0], tuple(args[1].shape[2:]))
         made = func(*args, **kwargs)
         try:
             found = self._of(name.rstrip("_") if inplace else name, func, args, kwargs, made)
@@ -132,11 +131,13 @@ class Follower(TorchDispatchMode):
             return mixed(given, [first.ndim - 1], self.size).each(lambda x: x.expand(out.shape))
         if given is not None:
             if name in _PADDED:
+                self._margins[made] = given, tuple(args[1])
                 return self._padded(given, args[1])
             if name in _REDUCED:
                 return self._reduced(given, args, kwargs, made)
-            if (windows := windows_of(name, args)) is not None:
-                return through(windows, given, name, made[0] if isinstance(made, tuple) else made, self.size)
+            if (window := window_of(name, args)) is not None:
+                given = self._within_margin(first, window) or given
+                return through(given, name, made[0] if isinstance(made, tuple) else made, self.size)
         if name in _SAME:
             return given
         if torch.Tag.pointwise in func.tags or name in ("where", "addcmul", "lerp"):
@@ -176,6 +177,19 @@ class Follower(TorchDispatchMode):
             return (rows or columns).each(lambda x: x.expand(shape))  # type: ignore[union-attr]
         # What is asked for stands on the left, as a query before its keys.
         return Places(*(torch.where(x.isnan(), y, x).expand(shape) for x, y in zip(rows, columns, strict=True)))
+
+    def _within_margin(self, tensor: Tensor, window: tuple[int, ...]) -> Places | None:
+        """Return the places without the margin of a tensor that was padded for windows of this size, by less than one.
+
+        Such a margin is the operation's own padding, put on by hand. Of other tensors, return the places as they are.
+        """
+        given, margin = self._margins.get(tensor, (None, ()))
+        pairs = list(zip(margin[::2], margin[1::2], strict=True))  # of the last axis first
+        if len(pairs) <= len(window) and all(
+            max(map(abs, pair)) < side for pair, side in zip(pairs, reversed(window), strict=False)
+        ):
+            return given or self.places(tensor)
+        return self.places(tensor)
 
     def _padded(self, given: Places, padding: Sequence[int]) -> Places:
         for pair, (before, after) in enumerate(zip(padding[::2], padding[1::2], strict=True)):

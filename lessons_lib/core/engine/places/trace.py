@@ -1,6 +1,7 @@
 """Running a network once more to learn how a layer's output is read, and remembering it for the next time."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
@@ -60,18 +61,15 @@ class Followed:
     def laid(self, region: Region, inputs: Tensor) -> Region:
         """Return where the maps lie on a photo, on which the network's input lies in `region`.
 
-        Strides and paddings leave the middles of cells up to a cell beside the even tiling of what was convolved, and
-        on that tiling a map is drawn, as it is of maps that a layout of the user's makes. Farther off, the layer sees
-        another part.
+        Maps that a layout of the user's makes, and a side that was pooled away, lie on all that the first convolution
+        was given.
         """
         edges = self.canvas
         if self.found:
-            own = self.found[0].edges
-            rows, columns = self.found[0].size
-            steps = (own[2] - own[0]) / columns, (own[3] - own[1]) / rows
-            if any(abs(a - b) >= step for a, b, step in zip(own, edges, steps * 2, strict=True)):
-                left, top, right, bottom = (a if isfinite(a) else b for a, b in zip(own, edges, strict=True))
-                edges = left, top, right, bottom
+            left, top, right, bottom = (
+                round(own, 3) if isfinite(own) else whole for own, whole in zip(self.found[0].edges, edges, strict=True)
+            )
+            edges = left, top, right, bottom
         (high, wide), (x, y, right, bottom) = inputs.shape[-2:], region
         across, down = (right - x) / wide, (bottom - y) / high
         return x + edges[0] * across, y + edges[1] * down, x + edges[2] * across, y + edges[3] * down
@@ -145,25 +143,12 @@ def _sums_to_one(tensor: Tensor) -> bool:
 
 
 def _canvas(follower: Follower, inputs: Tensor) -> Region:
-    """Return where on the network's input that lies which its first convolution was given.
-
-    A margin of less than that convolution's window is its own padding, put on by hand.
-    """
-    picture = (0.0, 0.0, float(inputs.shape[-1]), float(inputs.shape[-2]))
-    if follower.canvas is None:
-        return picture
-    try:
-        whole = read(follower.canvas, len(inputs))
-    except ValueError:  # it sees no picture
-        return picture
-    left, top, right, bottom = whole.edges
-    (rows, columns), (high, wide) = whole.size, follower.window
-    windows = (wide * (right - left) / columns, high * (bottom - top) / rows) * 2
-    left, top, right, bottom = (
-        own if abs(edge - own) < window else round(edge, 3)
-        for edge, own, window in zip(whole.edges, picture, windows, strict=True)
-    )
-    return left, top, right, bottom
+    """Return where on the network's input that lies which its first convolution was given."""
+    if follower.canvas is not None:
+        with suppress(ValueError):  # it sees no picture
+            left, top, right, bottom = (round(edge, 3) for edge in read(follower.canvas, len(inputs)).edges)
+            return left, top, right, bottom
+    return 0.0, 0.0, float(inputs.shape[-1]), float(inputs.shape[-2])
 
 
 def _followed(held: list[_Seen], pictures: int, canvas: Region) -> Followed:

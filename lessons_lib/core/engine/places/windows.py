@@ -1,6 +1,5 @@
-"""What a convolution, a pooling or an enlargement leaves of places: the middles of its windows and their step."""
+"""What a convolution, a pooling or an enlargement leaves of places: even cells over what it was given."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,47 +7,30 @@ from torch import Tensor
 
 from lessons_lib.core.engine.places.positions import Places, mixed, narrow, sampled
 
-Windows = Callable[[int, int, int], tuple[Tensor, float]]
-"""From an axis' number among the rows and columns, its length before and after, to its windows' middles and step."""
-
 _POOLS = ("avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "mkldnn_max_pool2d")
-_EVEN = ("_adaptive_avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "upsample_", "_upsample_")
+_RESIZED = ("_adaptive_avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "upsample_", "_upsample_")
 
 
-def windows_of(name: str, args: Any) -> Windows | None:
-    """Return the windows of an operation; None of one that has none."""
+def window_of(name: str, args: Any) -> tuple[int, ...] | None:
+    """Return the sides of an operation's windows, for the last axes; none where it resizes, None of any other one."""
     if name == "convolution":
-        _, weight, _, stride, padding, dilation, transposed = args[:7]
-
-        def convolved(number: int, _before: int, after: int) -> tuple[Tensor, float]:
-            k, s, p, d = weight.shape[2 + number], *(_one(each, number) for each in (stride, padding, dilation))
-            if transposed:
-                return (_counted(after) + p - d * (k - 1) / 2) / s, 1 / s
-            return _stepping(after, k, s, p, d)
-
-        return convolved
+        return tuple(args[1].shape[2:])
     if name in _POOLS:
-        kernel, stride, padding, dilation = (*args[1:5], *(None,) * 4)[:4]
-        steps = stride or kernel, padding or 0, (dilation or 1) if name.startswith("m") else 1
-
-        def pooled(number: int, _before: int, after: int) -> tuple[Tensor, float]:
-            k, s, p, d = (_one(each, number) for each in (kernel, *steps))
-            return _stepping(after, k, s, p, d)
-
-        return pooled
-    if name.startswith(_EVEN):
-        return lambda _number, before, after: ((_counted(after) + 0.5) * before / after - 0.5, before / after)
-    return None
+        sides = (args[1],) if isinstance(args[1], int) else tuple(args[1])
+        return sides if len(sides) > 1 or name.endswith("1d") else sides * 2
+    return () if name.startswith(_RESIZED) else None
 
 
-def through(windows: Windows, given: Places, name: str, out: Tensor, size: tuple[int, int]) -> Places:
+def through(given: Places, name: str, out: Tensor, size: tuple[int, int]) -> Places:
     """Return the places of what an operation on windows puts out.
 
-    A window as large as half of the picture stands for no place in it.
+    Its cells tile what it was given evenly, as a heatmap is drawn. The middles of receptive fields may lie up to some
+    cells beside that, by strides and paddings; the convention leaves them out. A cell as large as half of the picture
+    stands for no place in it.
     """
-    axes = range(2 if given.rows.ndim > 3 or name == "convolution" else 1, given.rows.ndim)
-    for number, axis in enumerate(axes):
-        given = sampled(given, axis, *windows(number, given.rows.shape[axis], out.shape[axis]))
+    for axis in range(2 if given.rows.ndim > 3 or name == "convolution" else 1, given.rows.ndim):
+        before, after = given.rows.shape[axis], out.shape[axis]
+        given = sampled(given, axis, (torch.arange(after, device="cpu") + 0.5) * before / after - 0.5, before / after)
     if name == "convolution":
         given = mixed(given, [1], size)
     rows, heights = _small(given.rows, given.heights, size[0] / 2)
@@ -60,20 +42,3 @@ def _small(middles: Tensor, extents: Tensor, most: float) -> tuple[Tensor, Tenso
     middles, extents = narrow(middles), narrow(extents)
     large = extents > max(most, 1)
     return torch.where(large, torch.nan, middles), torch.where(large, torch.nan, extents)
-
-
-def _stepping(after: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[Tensor, float]:
-    reach = dilation * (kernel - 1)
-    # Of a single window there is no step, and it stands for all that it covers.
-    return _counted(after) * stride - padding + reach / 2, stride if after > 1 else reach + 1
-
-
-def _counted(many: int) -> Tensor:
-    return torch.arange(many, dtype=torch.float32, device="cpu")
-
-
-def _one(value: Any, number: int) -> int:
-    if isinstance(value, int):
-        return value
-    found: int = value[number] if len(value) > 1 else value[0]
-    return found
