@@ -113,39 +113,68 @@ def test_a_block_that_wraps_what_it_emits_is_explained_as_the_tensor_in_it(metho
         (
             (1, 199, 8),
             (224, 224),
-            r"199 tokens for a picture of 224 × 224. .* 14 × 14, has 196 patches, and 3 tokens are ",
+            "The layer emits 199 tokens for a picture of 224 × 224. The nearest grid, 14 × 14, has 196 patches, and 3 "
+            "tokens are left, where 0, 1 (a class token), 2 (class and distillation token), 4 (four registers), 5 (a "
+            "class token and four registers) were expected. Give the grid yourself: `ll.Explainable(…, "
+            "layout=partial(ll.layouts.tokens, grid=(rows, columns)))`.",
         ),
         (
-            (1, 199, 8),
+            (2, 49, 8),
             (224, 224),
-            r"where 0, 1 \(a class token\), 2 \(class and distillation token\), .* were expected",
+            "The layer's output is 2 × 49 × 8 for 1 picture: these are windows or regions, not pictures. Choose a "
+            "layer that sees whole pictures, for example the block around it.",
         ),
-        ((2, 49, 8), (224, 224), r"2 × 49 × 8 for 1 picture: these are windows or regions"),
-        ((1, 64, 49, 32), (224, 224), r"1 × 64 × 49 × 32, and neither its last two axes"),
-        ((1, 10), (224, 224), r"1 × 10, not N × C × H × W"),
+        (
+            (1, 64, 49, 32),
+            (224, 224),
+            "The layer's output is 1 × 64 × 49 × 32, and neither its last two axes nor the two before the last are a "
+            "picture of 224 × 224 on a coarser grid. Choose another layer, or say how to read it with a layout in the "
+            "model's record, for example `ll.Explainable(…, layout=ll.layouts.nchw)`.",
+        ),
+        (
+            (1, 10),
+            (224, 224),
+            "The layer's output is 1 × 10, not N × C × H × W: it has no rows and columns to draw. Choose a layer "
+            "before the flattening, for example the last convolution.",
+        ),
     ],
 )
 def test_what_is_no_picture_is_named_with_its_counts(
     shape: tuple[int, ...], size: tuple[int, int], sentence: str
 ) -> None:
     emitted = torch.zeros(shape)
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError) as raised:
         layouts.recognised(emitted, 1, size)(emitted)
+    assert str(raised.value) == sentence
 
 
 @pytest.mark.parametrize(
     ("layout", "shape", "sentence"),
     [
-        (partial(layouts.tokens, grid=(4, 4)), (1, 15, 8), "15 tokens, and a grid of 4 × 4 needs 16"),
-        (partial(layouts.tokens, grid=(4, 4)), (1, 8, 4, 4), "1 × 8 × 4 × 4, not N × tokens × C"),
-        (layouts.nhwc, (1, 16, 8), "1 × 16 × 8, not N × H × W × C"),
+        (
+            partial(layouts.tokens, grid=(4, 4)),
+            (1, 15, 8),
+            "The layer emits 15 tokens, and a grid of 4 × 4 needs 16: give height and width of the picture in patches.",
+        ),
+        (
+            partial(layouts.tokens, grid=(4, 4)),
+            (1, 8, 4, 4),
+            "The layer's output is 1 × 8 × 4 × 4, not N × tokens × C: choose a layer inside the encoder's blocks.",
+        ),
+        (
+            layouts.nhwc,
+            (1, 16, 8),
+            "The layer's output is 1 × 16 × 8, not N × H × W × C: it has no rows and columns to draw. Choose a layer "
+            "inside the stages, before the pooling.",
+        ),
     ],
 )
 def test_a_layout_that_was_given_names_what_does_not_fit(
     layout: layouts.Layout, shape: tuple[int, ...], sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError) as raised:
         layout(torch.zeros(shape))
+    assert str(raised.value) == sentence
 
 
 def test_a_grid_that_was_given_drops_whatever_stands_before_it() -> None:
@@ -156,8 +185,12 @@ def test_a_grid_that_was_given_drops_whatever_stands_before_it() -> None:
 @pytest.mark.parametrize("shape", [(2, 4, 197, 197), (2, 17, 17)])
 def test_attention_weights_are_square_as_a_picture_and_are_refused(shape: tuple[int, ...]) -> None:
     scores = torch.randn(shape)
-    with pytest.raises(ValueError, match=r"each of its rows sums to 1: these are attention weights"):
+    with pytest.raises(ValueError) as raised:
         layouts.recognised(scores.softmax(dim=-1), 2, (224, 224))
+    assert str(raised.value) == (
+        f"The layer's output is {' × '.join(map(str, shape))}, and each of its rows sums to 1: these are attention "
+        "weights, from token to token, not a picture. Choose the norm before the attention, or the block around it."
+    )
     layouts.recognised(scores.sigmoid(), 2, (224, 224))  # as large, and no weights
 
 

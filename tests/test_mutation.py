@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tools.mutation.code import put
+from tools.mutation.code import alive, put
 from tools.mutation.mutants import LIBRARY, ROOMS, Mutant, drawn
 from tools.mutation.scores import Tried, equivalent, page, scores, survivors
 from tools.mutation.trial import Trace
@@ -93,13 +93,13 @@ def test_a_change_reaches_what_was_imported_before(
     held = {name: vars(module)[name] for name in ("plain", "once", "within", "Thing", "kept")}
     before = eval(asked, held)
     module.once.cache_clear()
-    put(SOURCE, SOURCE.replace(gone, come), function)
+    put(SOURCE, SOURCE.replace(gone, come), function, alive())
     assert eval(asked, held) == expected != before
 
 
 def test_a_change_that_reaches_nothing_is_no_mutant(module: ModuleType) -> None:
     with pytest.raises(LookupError, match="No function of elsewhere is changed"):
-        put("def elsewhere():\n    return 1\n", "def elsewhere():\n    return 2\n", "elsewhere")
+        put("def elsewhere():\n    return 1\n", "def elsewhere():\n    return 2\n", "elsewhere", alive())
 
 
 def test_the_tests_that_run_the_line_are_chosen_and_the_quickest_comes_first() -> None:

@@ -3,24 +3,29 @@
 import ast
 import gc
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CodeType, FunctionType
 
 
-def put(before: str, after: str, function: str) -> None:
+def alive() -> list[FunctionType]:
+    """Return every function that there is in this process."""
+    return [one for one in gc.get_objects() if type(one) is FunctionType]
+
+
+def put(before: str, after: str, function: str, alive: Sequence[FunctionType]) -> None:
     """Change what runs from one source to another that differs from it inside one function.
 
     Args:
         before: the source that was imported.
         after: the source that is to run.
         function: the dotted name of the function that differs.
+        alive: where it is looked for, under whatever names and decorators it is held by now.
 
     Raises:
         LookupError: no function that is imported differs.
     """
     old, new = (list(_functions(compile(source, "", "exec"))) for source in (before, after))
     changed = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
-    alive = [one for one in gc.get_objects() if isinstance(one, FunctionType)]
     found = [(one, code) for was, code in changed for one in alive if one.__code__ == was]
     for one, code in found:
         one.__code__ = code

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,9 @@ def difference(mutant: Mutant) -> tuple[str, str]:
     return gone, come
 
 
-def _of(path: Path, room: str) -> Iterator[tuple[Mutant, tuple[Any, Any, Any]]]:
-    """Yield each mutant of a module, with the module's tree, what is taken out of it and what is put there."""
+@cache
+def _of(path: Path, room: str) -> list[tuple[Mutant, tuple[Any, Any, Any]]]:
+    """Return each mutant of a module, with the module's tree, what is taken out of it and what is put there."""
     import libcst as cst
     from libcst.metadata import MetadataWrapper, PositionProvider
     from mutmut.mutation.mutators import mutation_operators
@@ -106,6 +108,8 @@ def _of(path: Path, room: str) -> Iterator[tuple[Mutant, tuple[Any, Any, Any]]]:
         if inside:
             for kind, operator in mutation_operators:
                 for new in operator(node) if isinstance(node, kind) else ():
+                    if _strict(node, cst) and not _strict(new, cst):
+                        continue  # the same, as long as there is no bug elsewhere
                     gone, come = (wrapper.module.code_for_node(one).strip() for one in (node, new))
                     key = (".".join(scope), gone, come)
                     place = places[statement]
@@ -117,7 +121,7 @@ def _of(path: Path, room: str) -> Iterator[tuple[Mutant, tuple[Any, Any, Any]]]:
         for child in node.children:
             yield from walk(child, scope, inside, statement)
 
-    yield from walk(wrapper.module, (), False, wrapper.module)
+    return list(walk(wrapper.module, (), False, wrapper.module))
 
 
 def _last(statement: Any, places: Any, cst: Any) -> int:
@@ -128,9 +132,17 @@ def _last(statement: Any, places: Any, cst: Any) -> int:
     return int(places[statement].end.line)
 
 
+def _strict(node: Any, cst: Any) -> bool:
+    """Return whether this is a call with `strict=True`, as `zip` takes it."""
+    named = {one.keyword.value: one.value for one in node.args if one.keyword} if isinstance(node, cst.Call) else {}
+    return isinstance(named.get("strict"), cst.Name) and named["strict"].value == "True"
+
+
 def _skipped(node: Any, cst: Any) -> bool:
     """Return whether this is no code that runs when the function is called, as mutmut sees it too."""
     if isinstance(node, cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom):
+        return True
+    if isinstance(node, cst.Arg) and node.keyword and node.keyword.value == "strict":
         return True
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Name):
         return node.func.value in _LEFT_ALONE

@@ -12,16 +12,20 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import accumulate, zip_longest
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import pytest
 
-from tools.mutation.code import put
+from tools.mutation.code import alive, put
 from tools.mutation.mutants import LIBRARY, Mutant, mutated
 
 SURVIVED = ""
 PASSED, FAILED, BROKEN = range(3)
+BUDGET = 120
+"""How many seconds of tests a mutant has to survive."""
 
 
 class Trace(NamedTuple):
@@ -31,11 +35,13 @@ class Trace(NamedTuple):
     tests: dict[str, dict[str, list[str]]]
 
     def chosen(self, mutant: Mutant) -> list[str]:
-        """Return the tests that run what was changed, the quickest first."""
+        """Return the tests that run what was changed, the quickest first, as many as take `BUDGET` seconds together."""
         first, last = mutant.lines
         lines = self.tests.get(mutant.path, {})
         found = {test for line in range(first, last + 1) for test in lines.get(str(line), ()) if test in self.seconds}
-        return sorted(found, key=lambda test: (self.seconds[test], test))
+        tests = sorted(found, key=lambda test: (self.seconds[test], test))
+        ends = accumulate(self.seconds[test] for test in tests)
+        return [test for test, end in zip(tests, ends, strict=True) if end <= BUDGET]
 
 
 class Trials:
@@ -61,13 +67,15 @@ class Trials:
                 raise pytest.UsageError(f"{last} fails without any mutant: see what `make test` says.")
         trace = Trace(*json.loads(self.kept.read_text(encoding="utf-8")))
         items = {item.nodeid: item for item in session.items}
+        functions = [one for one in alive() if one.__code__.co_filename.startswith(str(LIBRARY))]
+        gc.freeze()  # so that no fork copies the memory of what it collects
         waiting, running = list(self.mutants), dict[int, tuple[Mutant, Fork]]()
         try:
             while waiting or running:
                 while waiting and len(running) < self.jobs:
                     mutant = waiting.pop(0)
                     tests = [items[test] for test in trace.chosen(mutant)]
-                    fork = Fork(functools.partial(_attempt, session, mutant, tests, trace.seconds), tests)
+                    fork = Fork(functools.partial(_attempt, session, mutant, functions, tests, trace.seconds), tests)
                     running[fork.pid] = mutant, fork
                 pid, status = os.wait()
                 mutant, fork = running.pop(pid)
@@ -123,11 +131,15 @@ def _trace(session: pytest.Session, kept: Path, begin: Callable[[int], Any]) -> 
     import coverage
 
     watch = coverage.Coverage(data_file=None, config_file=False, source=[str(LIBRARY)])
+    # A test is to run itself what it would find in a cache from an earlier one.
+    caches = [one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper)]
+    caches = [one for one in caches if one.__module__.startswith(f"{LIBRARY.name}.")]
     seconds = {}
     watch.start()
     for number, item in enumerate(session.items):
         begin(number)
-        _forget()
+        for cache in caches:
+            cache.cache_clear()
         watch.switch_context(item.nodeid)
         before = time.perf_counter()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -143,24 +155,18 @@ def _trace(session: pytest.Session, kept: Path, begin: Callable[[int], Any]) -> 
     return True
 
 
-def _forget() -> None:
-    """Empty the library's caches, so that a test runs itself what it would find there from an earlier one."""
-    for one in gc.get_objects():
-        if isinstance(one, functools._lru_cache_wrapper) and one.__module__.startswith(f"{LIBRARY.name}."):
-            one.cache_clear()
-
-
 def _attempt(
     session: pytest.Session,
     mutant: Mutant,
+    functions: Sequence[FunctionType],
     tests: Sequence[pytest.Item],
     seconds: dict[str, float],
     begin: Callable[[int], Any],
 ) -> bool:
     """Return whether a mutant survives these tests. One that takes far longer than it should ends the process."""
     path = LIBRARY / mutant.path
-    put(path.read_text(encoding="utf-8"), mutated(mutant), mutant.function)
-    for number, (item, following) in enumerate(zip(tests, [*tests[1:], None], strict=True)):
+    put(path.read_text(encoding="utf-8"), mutated(mutant), mutant.function, functions)
+    for number, (item, following) in enumerate(zip_longest(tests, tests[1:])):
         begin(number)
         signal.setitimer(signal.ITIMER_REAL, 20 + 5 * seconds[item.nodeid])
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
