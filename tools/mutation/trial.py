@@ -131,9 +131,10 @@ def _trace(session: pytest.Session, kept: Path, begin: Callable[[int], Any]) -> 
     import coverage
 
     watch = coverage.Coverage(data_file=None, config_file=False, source=[str(LIBRARY)])
-    # A test is to run itself what it would find in a cache from an earlier one.
-    caches = [one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper)]
-    caches = [one for one in caches if one.__module__.startswith(f"{LIBRARY.name}.")]
+    # A test is to run itself what it would find in a cache, the library's or its own module's, from an earlier one.
+    modules = {item.module.__name__ for item in session.items if isinstance(item, pytest.Function)}
+    caches = [one for one in gc.get_objects() if type(one) is functools._lru_cache_wrapper]
+    caches = [one for one in caches if one.__module__ in modules or one.__module__.startswith(f"{LIBRARY.name}.")]
     seconds = {}
     watch.start()
     for number, item in enumerate(session.items):
