@@ -197,7 +197,7 @@ def test_whatever_is_coloured_by_a_scale_has_a_colour_bar_with_that_scale(draw: 
         for up, colour in ((int(y1) - 2, palette[-1]), (int(y0) + 2, palette[0])):
             assert np.abs(drawn[len(drawn) - 1 - up, middle] - colour).max() < 30
         edges = [bounds(ax) for ax in panels(picture)]
-        assert 0 < x0 - max(edge[2] for edge in edges) < 0.05 * drawn.shape[1]  # beside what it explains
+        assert 0 < x0 - max(edge[2] for edge in edges) < 0.03 * drawn.shape[1]  # beside what it explains
         assert y1 - y0 > 0.5 * (max(edge[3] for edge in edges) - min(edge[1] for edge in edges))
 
 

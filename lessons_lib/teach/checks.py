@@ -80,7 +80,7 @@ def exercise(name: str) -> Exercise:
         exercises = import_module(module).EXERCISES
     if question not in exercises:
         known = [f"{lesson}.{other}" for other in exercises]
-        offer = f"; {near(name, known)}" if known else ": its name begins with the lesson's, as in 'cam.relu'"
+        offer = f"; {near(name, known)}" if known else ": its name begins with the lesson's, as in 'cam.logit'"
         raise ValueError(f"There is no exercise {name!r}{offer}.")
     return exercises[question]
 
