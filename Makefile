@@ -1,7 +1,11 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help lab fresh test test-fast proofs portability check notebooks lesson bench lock
+=======
+.PHONY: help lab test test-fast proofs portability mutation check notebooks lesson bench lock
+>>>>>>> mutation
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -12,12 +16,16 @@ PYTHON ?= python3.13 python3.12 python3.11 python3 python
 RUN := .venv/bin/python
 # A lock and the extras of pyproject.toml that it holds, besides what the library itself needs. Here, what the lessons and
 # `make test` need; what only something else needs gets a line, a lock and an environment of its own.
-LOCKS := requirements.lock:lessons,lab,test
+LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation
 # Which configuration `make portability` runs: make portability ONLY=scalar. Without it, all of them.
 ONLY ?=
+# Which mutants `make mutation` draws, and how many.
+SEED ?= 1
+COUNT ?= 300
 
 INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
+MUTATION := .mutation/.installed
 
 help: ## show this list
 	@echo "What make can do here:"
@@ -50,6 +58,9 @@ proofs: $(INSTALLED) ## run what is heavy: training again, scores and measured t
 
 portability: $(INSTALLED) ## run the suite on other kernels, threads, torch releases (ONLY=scalar for one; 11 GB of disk)
 	@$(RUN) tools/portability.py $(ONLY)
+
+mutation: $(MUTATION) ## change the library in small ways and see whether a test notices (SEED=2 COUNT=100; some 30 minutes)
+	@.mutation/venv/bin/python -m tools.mutation --seed $(SEED) --count $(COUNT)
 
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .
@@ -101,3 +112,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(RUN) -m pip install --disable-pip-version-check --no-deps -r requirements.lock
 	@$(RUN) -m pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet -e .
 	@rm $(UNFINISHED); touch $(INSTALLED)
+
+# It finds the packages of .venv, and has only those of its own that are not there.
+$(MUTATION): $(INSTALLED) requirements-mutation.lock
+	@$(RUN) -m venv --clear .mutation/venv
+	@.mutation/venv/bin/python -c 'import sys, sysconfig; \
+	    open(sysconfig.get_path("purelib") + "/borrowed.pth", "w").write(sys.argv[1])' \
+	    "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@.mutation/venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-mutation.lock
+	@touch $(MUTATION)

@@ -1,6 +1,5 @@
 """The network is left as it was found, wrong input gets its sentence, and a blank map its one cause."""
 
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -177,13 +176,14 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(n, layer="featurs.0"),
         ValueError,
-        "Small has no layer 'featurs.0'; near it: features.0, ",
+        "Small has no layer 'featurs.0'; near it: features.0, features.2, features.1.",
     ),
     "layer of another network": (
         Small,
         lambda n: asked(n, layer=foreign(n)),
         ValueError,
-        "The layer you gave (Sequential) is not part of this Small: take it from the model that you explain",
+        "The layer you gave (Sequential) is not part of this Small: take it from the model that you explain, for "
+        "example `model.layer4`.",
     ),
     "no layer at all": (
         Small,
@@ -213,7 +213,8 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(n, layer="head"),
         ValueError,
-        "The layer's output is 2 × 5, not N × C × H × W: it has no rows and columns to draw. Choose a layer before the",
+        "The layer's output is 2 × 5, not N × C × H × W: it has no rows and columns to draw. Choose a layer before "
+        "the flattening, for example the last convolution.",
     ),
     "too many targets": (
         Small,
@@ -238,7 +239,7 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(ll.models.Explainable(n, categories=NAMED), ll.ClassScore("tiger")),
         ValueError,
-        "There is no class 'tiger'; near it: tiger cat",
+        "There is no class 'tiger'; near it: tiger cat.",
     ),
     "class name without names": (
         Small,
@@ -302,7 +303,8 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Checkpointed,
         lambda n: asked(n, layer="inside"),
         RuntimeError,
-        "This network saves memory by running parts of itself again on the way back (gradient checkpointing)",
+        "This network saves memory by running parts of itself again on the way back (gradient checkpointing), and "
+        "then the layer's maps are others: switch that off, in timm by `network.set_grad_checkpointing(False)`.",
     ),
     "target without gradient": (
         Small,
@@ -329,43 +331,50 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         InInference,
         lambda n: asked(n),
         RuntimeError,
-        "The forward pass ran under no_grad or inference_mode when it came to layer 'features'",
+        "The forward pass ran under no_grad or inference_mode when it came to layer 'features', so there is no "
+        "gradient: remove the `torch.no_grad()` inside the model's forward.",
     ),
     "no_grad inside, for cam": (
         WithoutGradient,
         lambda n: asked(n, method=ll.cam),
         RuntimeError,
-        "The forward pass ran under no_grad or inference_mode when it came to layer 'features'",
+        "The forward pass ran under no_grad or inference_mode when it came to layer 'features', so there is no "
+        "gradient: remove the `torch.no_grad()` inside the model's forward.",
     ),
     "score cut by detach": (
         Small,
         lambda n: asked(n, lambda output: output[0].detach()),
         RuntimeError,
-        "The score does not depend on layer 'features': the layer lies on another branch, or the graph is cut between",
+        "The score does not depend on layer 'features': the layer lies on another branch, or the graph is cut "
+        "between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target.",
     ),
     "score cut by detach, for cam": (
         Small,
         lambda n: asked(n, lambda output: output[0].detach(), method=ll.cam),
         RuntimeError,
-        "The score does not depend on layer 'features'",
+        "The score does not depend on layer 'features': the layer lies on another branch, or the graph is cut "
+        "between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target.",
     ),
     "score cut by argmax": (
         Small,
         lambda n: asked(n, lambda output: output.argmax()),
         RuntimeError,
-        "The score does not depend on layer 'features'",
+        "The score does not depend on layer 'features': the layer lies on another branch, or the graph is cut "
+        "between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target.",
     ),
     "network cut by detach": (
         CutAfterTheLayer,
         lambda n: asked(n),
         RuntimeError,
-        "The score does not depend on layer 'features'",
+        "The score does not depend on layer 'features': the layer lies on another branch, or the graph is cut "
+        "between them (by `detach`, `no_grad`, `argmax`, rounding). Choose another layer or another target.",
     ),
     "photo for a network without preprocessing": (
         Small,
         lambda n: asked(n, pictures=ll.photos.cat()),
         ValueError,
-        "This model comes without preprocessing, so it can't take a photo: give it a tensor that is ready for it",
+        "This model comes without preprocessing, so it can't take a photo: give it a tensor that is ready for it, "
+        "or a record, `ll.Explainable(network, transform=ll.Preprocess(256, 224))`.",
     ),
     "photos of two sizes": (
         Small,
@@ -379,25 +388,30 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(n, pictures="cat.jpg"),
         TypeError,
-        "Give photos, PIL images or one batch tensor, not a str: open a file with `ll.photos.open(path)`",
+        "Give photos, PIL images or one batch tensor, not a str: open a file with `ll.photos.open(path)`, stack "
+        "tensors with `torch.stack`, make an array a picture with `PIL.Image.fromarray`.",
     ),
     "a list of tensors": (
         Small,
         lambda n: asked(n, pictures=list(BATCH)),
         TypeError,
-        "not a tensor of shape 3 × 4 × 6: open a file with `ll.photos.open(path)`, stack tensors with `torch.stack`",
+        "Give photos, PIL images or one batch tensor, not a tensor of shape 3 × 4 × 6: open a file with "
+        "`ll.photos.open(path)`, stack tensors with `torch.stack`, make an array a picture with "
+        "`PIL.Image.fromarray`.",
     ),
     "an array": (
         Small,
         lambda n: asked(n, pictures=BATCH.numpy()),
         TypeError,
+        "Give photos, PIL images or one batch tensor, not a ndarray: open a file with `ll.photos.open(path)`, "
         "stack tensors with `torch.stack`, make an array a picture with `PIL.Image.fromarray`.",
     ),
     "bytes": (
         Small,
         lambda n: asked(n, pictures=(255 * BATCH).byte()),
         TypeError,
-        "This tensor holds uint8, and a network takes what it was trained on: pixels in [0, 1], less the mean",
+        "This tensor holds uint8, and a network takes what it was trained on: pixels in [0, 1], less the mean and "
+        "divided by the standard deviation. `ll.Preprocess()` makes that of a picture, with ImageNet's.",
     ),
     "no network": (
         Small,
@@ -410,6 +424,12 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         lambda n: asked(n, pictures=BATCH[0, 0]),
         ValueError,
         "A batch is N × C × H × W and a picture C × H × W; this tensor is a tensor of shape 4 × 6.",
+    ),
+    "method that gives no tensor": (
+        Small,
+        lambda n: asked(n, method=lambda seen: 0.5),
+        TypeError,
+        "The method returned a float, not a tensor of N × H × W.",
     ),
     "nothing to explain": (
         Small,
@@ -425,8 +445,10 @@ def test_an_error_says_what_is_wrong_and_leaves_the_network_as_it_was_found(case
     kind, ask, error, sentence = ERRORS[case]
     network = made(kind)
     before = state(network)
-    with pytest.raises(error, match=re.escape(sentence)):
+    with pytest.raises(error) as raised:
         ask(network)
+    said = str(raised.value)
+    assert said == sentence or (error is IndexError and sentence in said)  # torch words its own errors as it likes
     assert state(network) == before
 
 
@@ -521,13 +543,15 @@ def test_gradients_are_computed_only_when_asked_for() -> None:
 
 
 CAUSES = {
-    "not finite": "it holds values that are not finite",
+    "not finite": "it holds values that are not finite; look for NaN or infinity in the input and in the weights",
     "saturated": "the score is saturated, where a softmax or sigmoid is flat; explain the logit instead",
-    "no gradient": "the gradient of the score is zero everywhere at features; choose an earlier layer",
+    "no gradient": "the gradient of the score is zero everywhere at features; choose an earlier layer or another "
+    "target",
     "constant": "the activations at features are the same everywhere; choose an earlier layer",
-    "unused": "the score is the same without any one map of features",
-    "cancelled": "the weighted maps at features add up to one value everywhere",
-    "negative": "all values are negative before the ReLU, so everything at features speaks against it",
+    "unused": "the score is the same without any one map of features; choose another layer or another target",
+    "cancelled": "the weighted maps at features add up to one value everywhere; choose another layer or method",
+    "negative": "all values are negative before the ReLU, so everything at features speaks against it; see "
+    "`heat.values`",
 }
 
 
@@ -565,6 +589,7 @@ BLANK = [
     ("no gradient", Chosen([[9.0, 0.0]], nn.ReLU6()), UNEVEN, None, ll.gradcam),
     ("constant", Chosen(NORMAL), UNEVEN * 0 + 3, None, ll.gradcam),
     ("constant", Chosen(NORMAL), UNEVEN * 0, None, ll.cam),
+    ("constant", Chosen(NORMAL), UNEVEN * 0 + torch.tensor([3.0, 5.0])[:, None, None], None, ll.gradcam),
     ("cancelled", Chosen([[6.0, 6.0]]), UNEVEN, None, ll.gradcam),
     ("cancelled", Chosen([[6.0, 6.0]]), UNEVEN, None, ll.cam),
     ("unused", Chosen([[0.0, 0.0]]), UNEVEN, None, ll.cam),
@@ -580,7 +605,7 @@ def test_a_blank_map_names_its_cause_and_no_other(
     with pytest.warns(UserWarning, match="The map for .* is blank") as caught:
         ll.explain(network, maps, target, layer="features", method=method)
     (sentence,) = [str(warning.message) for warning in caught]
-    assert [name for name, words in CAUSES.items() if words in sentence] == [cause]
+    assert sentence.partition(" is blank: ")[2] == f"{CAUSES[cause]}."
 
 
 def test_only_the_blank_map_of_a_batch_is_named_and_a_good_one_is_silent() -> None:

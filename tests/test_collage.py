@@ -71,6 +71,15 @@ for seed in range(4):
 """
 
 
+@pytest.mark.parametrize("missing", [["scipy"], ["skimage"], ["scipy", "skimage"]])
+def test_a_scene_says_what_it_needs_that_is_not_installed(missing, monkeypatch):
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ModuleNotFoundError) as raised:
+        scene(1)
+    assert str(raised.value).startswith(f"collage.scene() needs {' and '.join(missing)}, which only the lessons use: ")
+
+
 @pytest.mark.proof
 def test_a_seed_gives_the_same_bytes_in_another_process():
     here = []

@@ -100,5 +100,15 @@ def test_a_learner_who_changes_the_inputs_in_place_harms_nobody() -> None:
 
 
 def test_an_unknown_exercise_offers_the_nearest() -> None:
-    with pytest.raises(ValueError, match="There is no exercise"):
+    with pytest.raises(ValueError) as raised:
+        check("cam.logitt", lambda: 1)
+    assert str(raised.value).startswith("There is no exercise 'cam.logitt'; near it: cam.logit")
+    with pytest.raises(ValueError) as raised:
         check("nothing.here", lambda: 1)
+    offered = "There is no exercise 'nothing.here': its name begins with the lesson's, as in 'cam.logit'."
+    assert str(raised.value) == offered and "cam.logit" in NAMES
+
+
+def test_of_a_wrong_number_no_place_is_said() -> None:
+    verdict = repr(check("cam.logit", lambda *_: 7.0))
+    assert verdict == "cam.logit: not yet. The numbers differ most: yours is 7, asked for is 1.5."

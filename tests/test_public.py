@@ -80,7 +80,16 @@ def test_a_heatmap_shows_itself() -> None:
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [("gradcam", "gradcam"), ("GradCAM++", "gradcam_plus_plus"), ("Score-CAM", "scorecam"), ("layer cam", "layercam")],
+    [
+        ("gradcam", "gradcam"),
+        ("cam", "cam"),
+        ("GradCAM++", "gradcam_plus_plus"),
+        ("Grad-CAM ++", "gradcam_plus_plus"),
+        ("Score-CAM", "scorecam"),
+        ("x grad-cam", "xgradcam"),
+        ("layer cam", "layercam"),
+        ("saliency", "gradcam"),
+    ],
 )
 def test_the_name_of_a_method_leads_to_the_function(given: str, meant: str) -> None:
     with pytest.raises(TypeError, match=rf"give `method=ll\.{meant}`, without quotes"):

@@ -1,5 +1,6 @@
 """Running the network again: the exact result by every way below the layer, bounded memory, nothing left behind."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -175,8 +176,9 @@ def test_ablation_happens_on_what_the_layer_emits_whatever_its_layout(order: str
     torch.testing.assert_close(heat.values, (patches * torch.stack(w)).sum(2), rtol=1e-4, atol=1e-5)
 
 
-def test_a_layout_that_computes_gets_a_sentence() -> None:
-    model = ll.models.Explainable(Watched("nothing"), layer="maps", layout=lambda emitted: 2 * emitted)
+@pytest.mark.parametrize("computed", [lambda emitted: 2 * emitted, lambda emitted: emitted.mean(dim=1, keepdim=True)])
+def test_a_layout_that_computes_gets_a_sentence(computed: Callable[[Tensor], Tensor]) -> None:
+    model = ll.models.Explainable(Watched("nothing"), layer="maps", layout=computed)
     with pytest.raises(ValueError, match="more than a rearrangement"):
         ll.explain(model, PICTURES[:1], ll.ClassScore(0), method=ll.ablationcam)
 

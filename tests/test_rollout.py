@@ -105,6 +105,36 @@ def test_networks_without_attention_among_all_tokens_get_a_sentence() -> None:
         ll.attention_rollout(nn.Sequential(Halves(), of_timm(img_size=(32, 24))), PICTURES)
 
 
+class Fewer(nn.Module):
+    """Attends to all tokens, and then to every other one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut = nn.Conv2d(3, 8, 8, 8)
+        self.first, self.second = (nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.cut(x).flatten(2).mT
+        x = self.first(x, x, x)[0][:, ::2]
+        return self.second(x, x, x)[0].mean(dim=1)
+
+
+def test_tokens_that_grow_fewer_are_not_rolled_out() -> None:
+    with pytest.raises(ValueError, match="This Fewer attends within windows or to a changing number of tokens"):
+        ll.attention_rollout(Fewer(), PICTURES)
+
+
+def test_what_only_looks_like_timms_attention_is_not_read() -> None:
+    class Shifted(nn.Module):
+        qkv, num_heads, scale = nn.Linear(3, 9), 1, 1.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x
+
+    with pytest.raises(ValueError, match="no attention among all tokens that can be read"):
+        ll.attention_rollout(nn.Sequential(nn.Conv2d(3, 3, 8, 8), nn.Flatten(2), Shifted()), PICTURES)
+
+
 class Halves(nn.Module):
     """Cuts each picture in two windows."""
 

@@ -118,35 +118,54 @@ def test_a_whole_class_is_settled_in_the_first_run() -> None:
             ll.RegionScore(2),
             Y,
             ValueError,
-            "The class 2 is nowhere in this picture: at no pixel is its logit the highest.",
+            "The class 2 is nowhere in this picture: at no pixel is its logit the highest. Choose another class, "
+            "or say where with a `mask`.",
         ),
         (
             ll.RegionScore(1, np.zeros((2, 3), bool)),
             Y,
             ValueError,
-            "The region holds no pixel: give a mask that is true",
+            "The region holds no pixel: give a mask that is true somewhere.",
         ),
         (
             ll.RegionScore(1, np.ones((4, 3), bool)),
             Y,
             ValueError,
-            "The mask is 4 × 3 and the output 2 × 3: bring a mask",
+            "The mask is 4 × 3 and the output 2 × 3: bring a mask on the photo to the network's size with "
+            "`model.transform.mask(mask)`.",
         ),
-        (ll.RegionScore(7), Y, ValueError, "There is no class 7: this model has 3, from 0 to 2."),
+        (ll.RegionScore(3), Y, ValueError, "There is no class 3: this model has 3, from 0 to 2."),
         (
             ll.PixelScore(2, 0),
             Y,
             ValueError,
-            "There is no pixel at row 2, column 0: the output has 2 rows and 3 columns",
+            "There is no pixel at row 2, column 0: the output has 2 rows and 3 columns, numbered from 0.",
         ),
-        (ll.PixelScore(0, 0), {"scores": Y}, TypeError, "this model gives a dict with the keys 'scores'"),
-        (ll.PixelScore(0, 0, "cat"), Y, TypeError, "The class 'cat' is a name: look it up first"),
+        (
+            ll.PixelScore(0, 0),
+            {"scores": Y},
+            TypeError,
+            "A pixel is looked for in C × H × W logits, and this model gives a dict with the keys 'scores': give "
+            "a function of that instead, for example `lambda output: output['masks'][0, 3, 100, 60]`.",
+        ),
+        (
+            ll.PixelScore(0, 0, "cat"),
+            Y,
+            TypeError,
+            "The class 'cat' is a name: look it up first, with `target.on(model)`.",
+        ),
     ],
 )
 def test_sentences(target: Any, output: Any, kind: type[Exception], sentence: str) -> None:
     with pytest.raises(kind) as error:
         target(output)
-    assert sentence in str(error.value)
+    assert str(error.value) == sentence
+
+
+def test_without_a_backbone_the_whole_network_is_looked_at() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1))
+    found = ll.layers(network, torch.rand(3, 5, 6, generator=torch.Generator().manual_seed(0)), ll.PixelScore(1, 2, 0))
+    assert {one.layer for one in found} == {"0", "1"}
 
 
 def test_a_class_that_is_nowhere_is_called_by_its_name() -> None:

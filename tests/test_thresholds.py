@@ -56,6 +56,11 @@ def test_of_boxes_that_overlap_alike_the_first_is_taken_and_without_any_overlap_
     assert detectors.nearest(found((BOX, 2, 0.9)), BOX, 1, least=0.0) == (None, 0.0)
 
 
+def test_a_box_without_an_area_is_itself_among_others() -> None:
+    point = (5.0, 5.0, 5.0, 5.0)
+    assert detectors.nearest(found((BOX, 1, 0.9), (point, 1, 0.8)), point, 1) == (1, 1.0)
+
+
 def test_a_followed_box_is_found_at_half_its_overlap_and_gone_below() -> None:
     asked, edge = (target.settled(found((BOX, 1, 0.9))) for target in (BoxScore(0), BoxEdge(0, edge="bottom")))
     assert asked(found((HALF, 1, 0.7))).item() == pytest.approx(0.7) and edge(found((HALF, 1, 0.7))).item() == 20

@@ -199,9 +199,9 @@ def _check(method: Any) -> None:
         return
     if not isinstance(method, str):
         raise TypeError(f"A method is a function such as `ll.gradcam`, not {method!r}.")
-    plain = method.lower().replace("++", "_plus_plus").replace("-", "").replace(" ", "")
+    plain = method.lower().replace("++", "_plus_plus")
     known = [name for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__]
-    meant = plain if plain in known else next(iter(get_close_matches(plain, known)), "gradcam")
+    meant = next(iter(get_close_matches(plain, known)), "gradcam")  # what is spelt right is nearest to itself
     raise TypeError(f"A method is a function, not its name {method!r}: give `method=ll.{meant}`, without quotes.")
 
 

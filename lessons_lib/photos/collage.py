@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 
 from lessons_lib.core.engine.names import near
 from lessons_lib.core.records import Outlined, Photo
+from lessons_lib.core.resources import needs
 from lessons_lib.photos.cutouts import BACKGROUNDS, disc, ground, lit, shade, slope, turned
 
 KINDS = ("cat", "coffee cup", "astronaut", "motorcycle", "rocket")
@@ -149,6 +150,7 @@ def scene(
     _check(0 <= overlap <= 1, f"overlap={overlap} is no share: give 0 (nothing hidden) to 1.")
     _check(0 < area[0] <= area[1] <= 0.5, f"area={area} is no range of shares: give (smallest, largest) in 0…0.5.")
     _check(0 < light[0] <= light[1], f"light={light} is no range: give (darkest, brightest), both above 0.")
+    needs("collage.scene()", "scipy", "skimage")
 
     random = np.random.default_rng(np.random.SeedSequence(seed))
     under = _known(background, BACKGROUNDS, "background") if background else str(random.choice(BACKGROUNDS))

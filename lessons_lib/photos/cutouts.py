@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from lessons_lib.core.resources import needs
 from lessons_lib.photos import shipped
 
 BACKGROUNDS = ("brick", "grass", "gravel")
@@ -89,7 +88,6 @@ def _bytes(values: np.ndarray) -> np.ndarray:
 
 @cache
 def _texture(name: str) -> Image.Image:
-    needs("collage.scene()", "scipy", "skimage")
     from skimage import data as samples
 
     grey = np.asarray({"brick": samples.brick, "grass": samples.grass, "gravel": samples.gravel}[name](), float)
@@ -113,7 +111,6 @@ def _levels(kind: str) -> tuple[list[tuple[float, Image.Image]], float]:
 
 def _cut(kind: str) -> Image.Image:
     """Return a kind as RGBA, trimmed, without the colours of the background it was photographed before."""
-    needs("collage.scene()", "scipy", "skimage")
     from scipy.ndimage import distance_transform_edt, minimum_filter
 
     name = {"coffee cup": "coffee"}.get(kind, kind)
@@ -142,7 +139,7 @@ def _shortened(layer: np.ndarray, start: int = 250, stop: int = 375, share: floa
 
 def _rounded(alpha: np.ndarray) -> np.ndarray:
     """Round off what the photograph's frame cut straight: keep what lies in |x|³ + |y|³ < 1 over the object's box."""
-    if max(alpha[0].max(), alpha[-1].max(), alpha[:, 0].max(), alpha[:, -1].max()) == 0:
+    if not alpha[-1].any():  # whatever the frame cuts, it cuts at the bottom too
         return alpha
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
     y, x = (

@@ -91,7 +91,7 @@ def exercise(name: str) -> Exercise | Experiment:
         exercises = held.EXERCISES | getattr(held, "EXPERIMENTS", {})
     if question not in exercises:
         known = [f"{lesson}.{other}" for other in exercises]
-        offer = f"; {near(name, known)}" if known else ": its name begins with the lesson's, as in 'cam.relu'"
+        offer = f"; {near(name, known)}" if known else ": its name begins with the lesson's, as in 'cam.logit'"
         raise ValueError(f"There is no exercise {name!r}{offer}.")
     return exercises[question]
 
