@@ -1,11 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help lab fresh test test-fast proofs portability check notebooks lesson bench lock
-=======
-.PHONY: help lab test test-fast proofs portability mutation check notebooks lesson bench lock
->>>>>>> mutation
+.PHONY: help lab fresh test test-fast proofs portability mutation check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
