@@ -17,8 +17,9 @@ class Reading:
         channels: the axis of the channels.
         grid: the axes of rows and columns, or one axis of tokens.
         order: along each of them, which entry stands where; of tokens H×W numbers, so that special ones are left out.
-        rows, columns: first and last edge of the grid on what the network was given, in its pixels; NaN of one that
-            stands for the whole side.
+        rows: first and last edge of the grid on what the network was given, in its pixels; NaN of a side that was
+            pooled away.
+        columns: the same from left to right.
     """
 
     pictures: int
