@@ -85,6 +85,30 @@ def test_whatever_the_order_each_cell_comes_out_where_it_lies_on_the_picture(wha
         assert heat.region == (0.0, 0.0, 56.0, 40.0)
 
 
+@pytest.mark.parametrize("what", ARRANGED)
+def test_a_channel_is_taken_away_wherever_it_lies(what: str) -> None:
+    picture = PICTURES[:1] + torch.tensor([0.0, 1.0, 2.0]).view(3, 1, 1)  # three channels that weigh differently
+    plain, arranged = (
+        ll.explain(
+            Arranging(ARRANGED[name]).eval(), picture, lambda y: y.abs().sum(), layer="layer", method=ll.ablationcam
+        )
+        for name in ("N×C×H×W", what)
+    )
+    torch.testing.assert_close(arranged[0].values, plain[0].values)
+
+
+def test_a_network_that_needs_gradients_in_its_forward_is_refused_and_takes_a_layout() -> None:
+    def sharpened(A: Tensor) -> Tensor:
+        A = A.detach().requires_grad_()
+        return A + torch.autograd.grad(A.square().sum(), A)[0]
+
+    network = Arranging(sharpened).eval()
+    with pytest.raises(ValueError, match="can't be followed"):
+        of(network, PICTURES[:1])
+    (heat,) = ll.explain(ll.Explainable(network, layout=layouts.nchw), PICTURES[:1], 0, layer="layer", method=maps)
+    torch.testing.assert_close(heat.values, 3 * EXPECTED[0])
+
+
 def test_as_many_pictures_as_tokens_or_channels_are_not_confused() -> None:
     pictures = torch.rand(35, 3, 40, 56)
     for what in ("sequence first", "tokens", "N×C×tokens"):

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from time import perf_counter
@@ -52,8 +52,7 @@ def from_layer(seen: Captured, variants: Variants, count: int, chunk: int) -> Te
     Raises:
         ValueError: the layout does more than rearrange, so that maps can't be put back into the layer.
     """
-    place, whole = _place(seen), seen.emission.emitted
-    own = [one.detach() for one in tensors(whole)]
+    place, own = _place(seen), _by_picture(seen)
 
     def emitted(picture: int, numbers: Tensor) -> Emitted:
         maps = variants(picture, numbers).to(own[0].dtype)
@@ -62,7 +61,7 @@ def from_layer(seen: Captured, variants: Variants, count: int, chunk: int) -> Te
         flat = torch.cat([one[picture].flatten() for one in own]).repeat(len(maps), 1)
         flat[:, place] = maps.flatten(1)
         parts = flat.split([one[picture].numel() for one in own], dim=1)
-        return like(whole, [part.reshape(-1, *one.shape[1:]) for part, one in zip(parts, own, strict=True)])
+        return _as_emitted(seen, [part.reshape(-1, *one.shape[1:]) for part, one in zip(parts, own, strict=True)])
 
     with left_as_found(seen.network), torch.no_grad():
         way = _way(seen)
@@ -118,8 +117,7 @@ def _way(seen: Captured) -> Way:
         _replayed(seen),
         lambda picture: lambda count: nullcontext(seen.inputs[[picture] * count]),
     )
-    whole = seen.emission.emitted
-    unchanged = like(whole, [one.detach()[[0, 0]] for one in tensors(whole)])
+    unchanged = _as_emitted(seen, [one[[0, 0]] for one in _by_picture(seen)])
     for way in ways[:-1]:
         try:
             scores = _widened(seen, 0, 2, way, unchanged)
@@ -183,12 +181,11 @@ def _done_before(seen: Captured, picture: int) -> dict[nn.Module, Emitted]:
 def _place(seen: Captured) -> Tensor | None:
     """Return at which place of what the layer puts out, flattened, each number of the maps stands; None if in order."""
     # On the CPU, since positions need float64 and not every device has it (Apple's has not).
-    whole = seen.emission.emitted
-    own = [one.detach()[:1].cpu() for one in tensors(whole)]
+    own = [one[:1].cpu() for one in _by_picture(seen)]
     flat = torch.cat([one.flatten() for one in own])
     numbers = torch.arange(len(flat), dtype=torch.float64, device="cpu")
     parts = numbers.split([one.numel() for one in own])
-    marked = like(whole, [part.view_as(one) for part, one in zip(parts, own, strict=True)])
+    marked = _as_emitted(seen, [part.view_as(one) for part, one in zip(parts, own, strict=True)])
     place = seen.layout(marked).flatten()
     is_position = (place >= 0) & (place < len(numbers)) & (place == place.floor())
     if not is_position.all() or not torch.equal(
@@ -198,7 +195,24 @@ def _place(seen: Captured) -> Tensor | None:
             f"The layout computes more than a rearrangement of what {seen.layer!r} emits, so changed maps can't be put "
             "back into the network: take a method that needs no second run, for example `gradcam`."
         )
-    return None if isinstance(whole, Tensor) and torch.equal(place, numbers) else place.long()
+    in_order = isinstance(seen.emission.emitted, Tensor) and torch.equal(place, numbers)
+    return None if in_order and marked.ndim == 4 and not any(_axes(seen)) else place.long()
+
+
+def _axes(seen: Captured) -> list[int]:
+    """Return for each tensor that the layer puts out the axis of the pictures: the first, if it was not followed."""
+    return [reading.pictures if reading else 0 for reading in seen.read.readings]
+
+
+def _by_picture(seen: Captured) -> list[Tensor]:
+    """Return the tensors that the layer puts out, without a graph, the pictures along the first axis."""
+    held = tensors(seen.emission.emitted)
+    return [one.detach().movedim(axis, 0) for one, axis in zip(held, _axes(seen), strict=True)]
+
+
+def _as_emitted(seen: Captured, parts: Sequence[Tensor]) -> Emitted:
+    """Return such tensors as the layer puts them out."""
+    return like(seen.emission.emitted, [one.movedim(0, axis) for one, axis in zip(parts, _axes(seen), strict=True)])
 
 
 def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, chunk: int, what: str) -> Tensor:

@@ -113,7 +113,7 @@ def followed(network: nn.Module, inputs: Tensor, emitted: Mapping[nn.Module, Emi
     known = _known.setdefault(network, {}).setdefault(tuple(inputs.shape), {})
     shapes = {module: tuple(one.shape for one in _held(output)) for module, output in emitted.items()}
     if missing := [module for module in emitted if module not in known or known[module].shapes != shapes[module]]:
-        known.update(_run(network, inputs, missing))
+        known.update(_run(network, inputs, {module: emitted[module] for module in missing}))
     return {module: known[module] for module in emitted}
 
 
@@ -122,18 +122,19 @@ def _held(emitted: Emitted) -> list[Tensor]:
     return tensors(emitted[:1] if isinstance(emitted, tuple) and emitted[-1] is None else emitted)
 
 
-def _run(network: nn.Module, inputs: Tensor, modules: list[nn.Module]) -> dict[nn.Module, Followed]:
-    found: dict[nn.Module, list[_Seen]] = {}
+def _run(network: nn.Module, inputs: Tensor, emitted: Mapping[nn.Module, Emitted]) -> dict[nn.Module, Followed]:
+    found = {module: [_Seen(one.shape, False, None) for one in _held(output)] for module, output in emitted.items()}
     given = inputs.detach().clone()
     follower = Follower(given)
 
-    def keep(module: nn.Module, _inputs: Any, emitted: Any) -> None:
-        found[module] = [_Seen(one.shape, _sums_to_one(one), follower.places(one)) for one in _held(emitted)]
+    def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
+        found[module] = [_Seen(one.shape, _sums_to_one(one), follower.places(one)) for one in _held(output)]
 
-    with left_as_found(network), torch.no_grad(), hooked(modules, after=keep), follower:
+    # The run at hand went well, so what fails here is following it: layers that did not run yet are not read.
+    with suppress(Exception), left_as_found(network), torch.no_grad(), hooked(emitted, after=keep), follower:
         network(given)
     canvas = _canvas(follower, inputs)
-    return {module: _followed(found.get(module, []), len(inputs), canvas) for module in modules}
+    return {module: _followed(held, len(inputs), canvas) for module, held in found.items()}
 
 
 def _sums_to_one(tensor: Tensor) -> bool:
