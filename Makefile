@@ -109,11 +109,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(RUN) -m pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet -e .
 	@rm $(UNFINISHED); touch $(INSTALLED)
 
-# It finds the packages of .venv, and has only those of its own that are not there.
+# It finds the packages of .venv and the library, and has only those of its own that are not there.
 $(MUTATION): $(INSTALLED) requirements-mutation.lock
 	@$(RUN) -m venv --clear .mutation/venv
-	@.mutation/venv/bin/python -c 'import sys, sysconfig; \
-	    open(sysconfig.get_path("purelib") + "/borrowed.pth", "w").write(sys.argv[1])' \
-	    "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@{ $(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; pwd; } > \
+	    "$$(.mutation/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
 	@.mutation/venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-mutation.lock
 	@touch $(MUTATION)

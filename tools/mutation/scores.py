@@ -53,7 +53,8 @@ def scores(tried: Sequence[Tried], known: Iterable[tuple[str, str, str]]) -> lis
         killed = sum(bool(one.noticed) for one in here)
         same = sum(not one.noticed and one.key in known for one in here)
         counts = len(here), killed, len(here) - killed - same, same
-        share = f"{100 * killed / (len(here) - same):.0f} %" if len(here) > same else "–"
+        # Rounded down, so that 100 % says that none survived.
+        share = f"{100 * killed // (len(here) - same)} %" if len(here) > same else "–"
         rows.append([room, *map(str, counts), share])
     return table(("room", "mutants", "killed", "survived", "equivalent", "score"), rows)
 
