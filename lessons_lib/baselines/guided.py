@@ -15,10 +15,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lessons_lib.core import inputs
 from lessons_lib.core.engine import layouts
 from lessons_lib.core.engine.capture import Layer
 from lessons_lib.core.engine.captured import Captured
-from lessons_lib.core.engine.hooks import hooked, left_as_found
+from lessons_lib.core.engine.hooks import hooked
 from lessons_lib.core.explain import explain
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Explainable
@@ -52,10 +53,9 @@ def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any =
     # With an identity in front, the picture itself is what a layer puts out, so `explain` needs no change.
     fronted = nn.Sequential(OrderedDict(picture=nn.Identity(), network=model.network))
     fronted.training = model.network.training
-    with left_as_found(model.network), _guided(model.network):  # also from other threads until the hooks are gone
-        found = explain(
-            replace(model, network=fronted, layout=layouts.nchw), pictures, target, layer="picture", method=_length
-        )
+    record = replace(model, network=fronted, layout=layouts.nchw)
+    with inputs.given(pictures, model), _guided(model.network):  # held against other threads until the hooks are gone
+        found = explain(record, inputs.picture_of(pictures), target, layer="picture", method=_length)
     heats = found if isinstance(found, list) else [found]
     named = [replace(heat, words=f"{heat.words} · {WARNING}", method="guided_backprop") for heat in heats]
     return named if isinstance(found, list) else named[0]

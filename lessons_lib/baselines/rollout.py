@@ -44,8 +44,8 @@ def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap 
         Heatmap(attention rollout, no class · attention_rollout at 6 blocks · 14 × 14)
     """
     model = Explainable.of(model)
-    photos, batch, regions = inputs.ready(pictures, model)
-    attention, read = _attention(model.network, batch)
+    with inputs.given(pictures, model) as (photos, batch, regions):
+        attention, read = _attention(model.network, batch)
     unit = torch.eye(attention[0].shape[-1], device=batch.device)
     rollout = unit.expand_as(attention[0])
     for W in attention:

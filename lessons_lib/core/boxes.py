@@ -65,8 +65,7 @@ def runner_up(model: Any, picture: Any, number: int = 0) -> str | None:
 
 def _run(model: Explainable, pictures: Any) -> list[tuple[dict[str, Tensor], tuple[int, int], Region]]:
     """Return for each picture what the detector gives, the size of its input, and where that lies on the photo."""
-    photos, batch, regions = inputs.ready(pictures, model)
-    with left_as_found(model.network), torch.no_grad():
+    with inputs.given(pictures, model) as (photos, batch, regions), torch.no_grad():
         found = rows(model.network(batch.clone()), len(photos))
     for one in found:
         detectors.held(one)

@@ -13,7 +13,6 @@ from lessons_lib.core import inputs, layers, methods
 from lessons_lib.core.engine import blank, capture, outputs
 from lessons_lib.core.engine.capture import Layer
 from lessons_lib.core.engine.captured import Captured, scored
-from lessons_lib.core.engine.hooks import left_as_found
 from lessons_lib.core.heatmap import Heatmap, fuse
 from lessons_lib.core.inputs import OnePicture, Pictures
 from lessons_lib.core.methods import Method, gradcam
@@ -64,7 +63,8 @@ def explain(
     Args:
         model: a record from `models`, or any `nn.Module`.
         pictures: a photo or a C×H×W tensor gives one `Heatmap`; a list of photos or an N×C×H×W batch gives a list of
-            them, in order. Tensors must be ready for the network.
+            them, in order. Tensors must be ready for the network. Of a network with several inputs, all of them: a
+            tuple in order, or a dict by name; the first photo or batch in it is the picture that is explained.
         target: what is explained, one for all pictures or a list with one each: a class by its index or its name, a
             target from `targets`, or a function of one picture's output; without it, each picture's top class. One
             picture with a list of targets gives a list of maps, one for each, from one forward pass.
@@ -120,11 +120,14 @@ def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Metho
     """Return for each number that is explained a map at each layer."""
     _check(method)
     model = Explainable.of(model)
-    photos, batch, regions = inputs.ready(pictures, model)  # prepare the pictures
     several = inputs.single(pictures) and isinstance(target, list | tuple)
-    aims = one_each(target, len(target) if several else len(photos), model)
     named = layer if layer is not None else model.layer
-    with left_as_found(model.network), torch.inference_mode(False), torch.enable_grad():
+    with (
+        inputs.given(pictures, model) as (photos, batch, regions),  # prepare the pictures
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        aims = one_each(target, len(target) if several else len(photos), model)
         # choose the layer
         chosen = [layers.last(model, batch, aims[: len(photos)])] if named is None else _listed(named)
         with states(aims, model.network):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lessons_lib.core import inputs
 from lessons_lib.core.engine import outputs
+from lessons_lib.core.engine.capture import by_itself
 from lessons_lib.core.engine.captured import Question, untracked
 from lessons_lib.core.engine.hooks import hooked, left_as_found
 from lessons_lib.core.engine.layouts import Layout
@@ -65,8 +66,8 @@ def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) ->
         Candidate(layer='layer4', maps=(512, 7, 7), read_as='nchw', gradient=True)
     """
     model = Explainable.of(model)
-    photos, batch, _ = inputs.ready(pictures, model)
-    return listed(model, batch, one_each(target, len(photos), model))
+    with inputs.given(pictures, model) as (photos, batch, _):
+        return listed(model, batch, one_each(target, len(photos), model))
 
 
 def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> str:
@@ -150,7 +151,18 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             continue  # one map for each class, and some of them play no part: the answer itself
         shape = (maps.shape[1], maps.shape[2], maps.shape[3])
         found.append(Candidate(outermost, shape, _name(layout), bool(heard.any())))
+    if not found and (whole := _shared(names, runs)) and all(outermost is None for _, outermost in owned):
+        raise ValueError(
+            f"All layers of this {type(network).__name__} that could show maps ran more than once, in {whole!r}, so "
+            f"none has one map: {by_itself(whole)}"
+        )
     return found
+
+
+def _shared(names: dict[nn.Module, str], runs: Counter[nn.Module]) -> str | None:
+    """Return the outermost part, with layers in it, that ran more than once."""
+    found = [name for module, name in names.items() if runs[module] > 1 and any(True for _ in module.children())]
+    return min(found, key=lambda name: name.count("."), default=None)
 
 
 def _name(layout: Layout) -> str:

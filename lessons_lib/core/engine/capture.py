@@ -1,5 +1,6 @@
 """Running a network once, and keeping what its layers put out, in a form to which gradients can be asked for."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -83,6 +84,8 @@ def run_through(
         torch.enable_grad(),
     ):
         output = network(inputs.detach().clone())
+    if again := [module for module, _ in found if len(kept[module]) > 1]:
+        raise ValueError(_again(network, inputs, names[again[0]], len(kept[again[0]])))
     emissions = [_once(names[module], kept[module]) for module, _ in found]
     read = followed(network, inputs, {one.module: one.emitted for one in emissions})
     head = next((one for one in linears if any(one[1] is tensor for tensor in tensors(output))), None)
@@ -104,12 +107,34 @@ def run_through(
 def _once(layer: str, emissions: list[Emission]) -> Emission:
     if not emissions:
         raise ValueError(f"Layer {layer!r} did not run in this forward pass: choose one that does.")
-    if len(emissions) > 1:
-        raise ValueError(
-            f"Layer {layer!r} ran {len(emissions)} times in one forward pass, so there is no one map: "
-            "choose a layer that runs once."
-        )
     return emissions[0]
+
+
+def _again(network: nn.Module, inputs: Tensor, layer: str, times: int) -> str:
+    """Return the sentence about a layer that ran several times; it names the part that ran as often, as an encoder."""
+    runs: Counter[nn.Module] = Counter()
+    with (
+        left_as_found(network) as modules,
+        hooked(modules, after=lambda module, *_: runs.update([module])),
+        torch.no_grad(),
+    ):
+        network(inputs.detach().clone())
+    parts = layer.split(".")
+    above = (".".join(parts[:count]) for count in range(1, len(parts)))
+    whole = next((name for name in above if runs[network.get_submodule(name)] == times), None)
+    told = (
+        f"Layer {layer!r} ran {times} times in one forward pass, so there is no one map: choose a layer that runs once"
+    )
+    return f"{told}, or {by_itself(whole)}" if whole else f"{told}."
+
+
+def by_itself(part: str) -> str:
+    """Return the way out where a part of a network runs on several pictures, as the encoder of two to be compared."""
+    return (
+        "explain the part that runs on several pictures by itself, by how near it brings them: with "
+        f"`part = network.get_submodule({part!r})` and `other = part(other_picture).detach()`, "
+        "`ll.explain(part, picture, lambda output: torch.cosine_similarity(output.flatten(), other.flatten(), dim=0))`."
+    )
 
 
 def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
