@@ -12,7 +12,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3 python
 RUN := .venv/bin/python
 # A lock and the extras of pyproject.toml that it holds, besides what the library itself needs. Here, what the lessons and
 # `make test` need; what only something else needs gets a line, a lock and an environment of its own.
-LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation
+LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation requirements-networks.lock:lessons,test,networks
 # Which configuration `make portability` runs: make portability ONLY=scalar. Without it, all of them.
 ONLY ?=
 # Which mutants `make mutation` draws, and how many.
