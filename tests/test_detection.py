@@ -286,7 +286,7 @@ def asked(found: Any, target: Any) -> Any:
             ll.BoxScore(0),
             TypeError,
             "Boxes are looked for in a dict with 'boxes', 'labels' and 'scores'; this model gives a list of 1: "
-            "give a function of that instead.",
+            "it gives one row of logits, so take `ll.ClassScore(0)`.",
         ),
     ],
 )

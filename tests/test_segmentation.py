@@ -146,7 +146,7 @@ def test_a_whole_class_is_settled_in_the_first_run() -> None:
             {"scores": Y},
             TypeError,
             "A pixel is looked for in C × H × W logits, and this model gives a dict with the keys 'scores': give "
-            "a function of that instead, for example `lambda output: output['masks'][0, 3, 100, 60]`.",
+            "a target that picks the number, for example `lambda output: output['scores'][2, 0, 0]`.",
         ),
         (
             ll.PixelScore(0, 0, "cat"),

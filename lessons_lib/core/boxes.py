@@ -75,8 +75,8 @@ def _run(model: Explainable, pictures: Any) -> list[tuple[dict[str, Tensor], tup
 
 def _placed(model: Explainable, found: dict[str, Tensor], size: tuple[int, int], region: Region) -> list[Box]:
     (height, width), (left, top, right, bottom) = size, region
-    scale = torch.tensor([(right - left) / width, (bottom - top) / height] * 2)
-    edges = (found["boxes"].cpu() * scale + torch.tensor([left, top, left, top])).tolist()
+    scale = torch.tensor([(right - left) / width, (bottom - top) / height] * 2, device="cpu")
+    edges = (found["boxes"].cpu() * scale + torch.tensor([left, top, left, top], device="cpu")).tolist()
     return [
         Box(name_of(int(label), model), float(score), (one[0], one[1], one[2], one[3]))
         for one, label, score in zip(edges, found["labels"], found["scores"], strict=True)

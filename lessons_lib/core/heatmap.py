@@ -71,8 +71,9 @@ class Heatmap:
         """
         width, height = self.photo.image.size
         left, top, right, bottom = self.region
-        x = ((torch.arange(width) + 0.5 - left) / (right - left)).float()
-        y = ((torch.arange(height) + 0.5 - top) / (bottom - top)).float()
+        # On the CPU, where the values lie, whatever torch's default device is.
+        x = ((torch.arange(width, device="cpu") + 0.5 - left) / (right - left)).float()
+        y = ((torch.arange(height, device="cpu") + 0.5 - top) / (bottom - top)).float()
         grid = torch.stack(torch.meshgrid(2 * x - 1, 2 * y - 1, indexing="xy"), dim=-1)
         heat = F.grid_sample(self.positive[None, None], grid[None], padding_mode="border", align_corners=False)[0, 0]
         seen = ((y >= 0) & (y <= 1))[:, None] & ((x >= 0) & (x <= 1))[None, :]

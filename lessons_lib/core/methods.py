@@ -205,7 +205,7 @@ def ablationcam(seen: Captured, chunk: int = 64) -> Tensor:
 
     def without(picture: int, numbers: Tensor) -> Tensor:
         variants = A[picture].repeat(len(numbers), 1, 1, 1)
-        variants[torch.arange(len(numbers)), numbers] = 0
+        variants[torch.arange(len(numbers), device="cpu"), numbers] = 0
         return variants
 
     y = seen.scores.detach()[:, None]

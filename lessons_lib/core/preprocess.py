@@ -42,7 +42,8 @@ class Preprocess:
             image = F.resize(image, _pair_or_side(self.resize), interpolation=self.interpolation)
         if self.crop is not None:
             image = F.center_crop(image, list(_pair(self.crop)))
-        pixels = F.to_dtype(F.pil_to_tensor(image), torch.float32, scale=True)
+        with torch.device("cpu"):  # whatever torch's default device is
+            pixels = F.to_dtype(F.pil_to_tensor(image), torch.float32, scale=True)
         return F.normalize(pixels, list(self.mean), list(self.std))
 
     def mask(self, mask: np.ndarray) -> Tensor:
@@ -119,7 +120,8 @@ def _composed(steps: Sequence[Any]) -> Preprocess:
         elif kind == "CenterCrop" and "crop" not in found:
             found["crop"] = _asked(step.size)
         elif kind == "Normalize":
-            found["mean"], found["std"] = (tuple(torch.as_tensor(v).flatten().tolist()) for v in (step.mean, step.std))
+            listed = (torch.as_tensor(v, device="cpu").flatten().tolist() for v in (step.mean, step.std))
+            found["mean"], found["std"] = map(tuple, listed)
         elif kind not in _TO_TENSOR:
             raise TypeError(
                 f"The step {kind} of this transform has no one place on the photo for each pixel here, so a map can't "

@@ -27,7 +27,8 @@ def matches(boxes: Sequence[Box], photo: Photo) -> dict[int, int]:
     """
     if not boxes or not photo.objects:
         return {}
-    overlaps = box_iou(torch.tensor([box.edges for box in boxes]), torch.tensor([one.edges for one in photo.objects]))
+    here, there = (torch.tensor([one.edges for one in held], device="cpu") for held in (boxes, photo.objects))
+    overlaps = box_iou(here, there)
     found: dict[int, int] = {}
     for number, (box, row) in enumerate(zip(boxes, overlaps.tolist(), strict=True)):
         free = [

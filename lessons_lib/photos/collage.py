@@ -37,18 +37,18 @@ class Scene(Photo):
     @property
     def labels(self) -> torch.Tensor:
         """K int64 indices into `KINDS`, one for each object."""
-        return torch.tensor([KINDS.index(item.name) for item in self.objects])
+        return torch.tensor([KINDS.index(item.name) for item in self.objects], device="cpu")
 
     @property
     def masks(self) -> tv_tensors.Mask:
         """K×H×W bool: the visible pixels of each object; no pixel belongs to two."""
-        return tv_tensors.Mask(torch.from_numpy(np.stack([item.mask for item in self.objects])))
+        return tv_tensors.Mask(torch.from_numpy(np.stack([item.mask for item in self.objects])), device="cpu")
 
     @property
     def boxes(self) -> tv_tensors.BoundingBoxes:
         """K×4 float32 (left, top, right, bottom) around the visible pixels, as edges: 0…width, 0…height."""
-        data = torch.tensor([item.edges for item in self.objects])
-        return tv_tensors.BoundingBoxes(data, format="XYXY", canvas_size=self.image.size[::-1])
+        data = torch.tensor([item.edges for item in self.objects], device="cpu")
+        return tv_tensors.BoundingBoxes(data, device="cpu", format="XYXY", canvas_size=self.image.size[::-1])
 
     @property
     def label_map(self) -> tv_tensors.Mask:
@@ -56,7 +56,7 @@ class Scene(Photo):
         kinds = np.zeros(self.image.size[::-1], np.uint8)
         for item in self.objects:
             kinds[item.mask] = 1 + KINDS.index(item.name)
-        return tv_tensors.Mask(torch.from_numpy(kinds))
+        return tv_tensors.Mask(torch.from_numpy(kinds), device="cpu")
 
 
 class Scenes(Dataset[tuple[tv_tensors.Image, dict[str, torch.Tensor]]]):

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lessons_lib.core.engine.names import near
@@ -50,9 +51,13 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
         >>> check("gradcam.weights", lambda gradients: gradients.amax(dim=(1, 2)))
         gradcam.weights: not yet. You take the maximum of each gradient map; Grad-CAM takes the mean.
     """
-    asked = exercise(name)
-    if isinstance(asked, Experiment):
-        return _measured(name, asked, attempt)
+    with torch.device("cpu"):  # where the exercises' numbers lie, whatever torch's default device is
+        asked = exercise(name)
+        return (_measured if isinstance(asked, Experiment) else _compared)(name, asked, attempt)
+
+
+def _compared(name: str, asked: Any, attempt: Callable[..., Any]) -> Verdict:
+    """Try an exercise: compare what the learner's function returns with the right numbers."""
     expected = [numbers(asked.right(*_copies(case))) for case in asked.cases]
     found: list[Tensor] = []
     for case in asked.cases:
@@ -96,7 +101,7 @@ def exercise(name: str) -> Exercise | Experiment:
     return exercises[question]
 
 
-def _measured(name: str, asked: Experiment, attempt: Callable[[], Any]) -> Verdict:
+def _measured(name: str, asked: Any, attempt: Callable[[], Any]) -> Verdict:
     """Try an experiment: measure the claim on what the learner's function returns."""
     try:
         answer = attempt()

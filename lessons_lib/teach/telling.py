@@ -14,7 +14,7 @@ def numbers(answer: Any) -> Tensor:
         return torch.stack([numbers(one) for one in answer])
     if isinstance(answer, np.ndarray):
         answer = answer.copy()  # which torch asks for where an array runs backwards
-    return torch.as_tensor(answer).detach().to(torch.float64)
+    return torch.as_tensor(answer, device="cpu").detach().to(torch.float64)
 
 
 def same(found: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:

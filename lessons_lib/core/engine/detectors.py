@@ -11,7 +11,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import box_iou
 
 from lessons_lib.core.engine.hooks import forwards, hooked
-from lessons_lib.core.engine.outputs import kind_of
+from lessons_lib.core.engine.outputs import kind_of, way_out
 
 Edges = tuple[float, float, float, float]
 OVERLAP = 0.5
@@ -28,7 +28,7 @@ def held(output: Any) -> None:
     if not isinstance(output, dict) or not {"boxes", "labels", "scores"} <= output.keys():
         raise TypeError(
             f"Boxes are looked for in a dict with 'boxes', 'labels' and 'scores'; this model gives {kind_of(output)}: "
-            "give a function of that instead."
+            f"{way_out(output)}."
         )
 
 

@@ -1,10 +1,11 @@
 """What a network or a layer gives: its tensors, its part for each picture, its logits, itself in a few words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any
 
 from torch import Tensor
+from torch.nn import Module
 
 Emitted = Any
 """A tensor, or a dict, list or tuple of tensors."""
@@ -50,6 +51,8 @@ def rows(output: Any, count: int) -> list[Any]:
         >>> rows({"logits": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "states": (torch.zeros(2, 7),)}, count=2)[1]
         {'logits': tensor([3., 4.]), 'states': (tensor([0., 0., 0., 0., 0., 0., 0.]),)}
     """
+    if output is None:
+        raise TypeError("The model's forward returns nothing: let it return its scores.")
     if isinstance(output, list | tuple) and len(output) == count and all(isinstance(v, dict) for v in output):
         return list(output)
 
@@ -89,6 +92,53 @@ def logits_of(output: Any, axes: int) -> Tensor | None:
     elif isinstance(output, list | tuple) and output:
         output = output[0]
     return output if isinstance(output, Tensor) and output.ndim == axes else None
+
+
+def way_out(output: Any) -> str:
+    """Return a target that fits a picture's output, for one that does not: the words "take `ll.ClassScore(0)`".
+
+    Where no target of ours fits, it is a function that picks one number, made from what the output holds.
+
+    Example:
+        >>> way_out({"scores": torch.zeros(2, 5, requires_grad=True)})
+        "give a target that picks the number, for example `lambda output: output['scores'][1, 0]`"
+    """
+    if isinstance(output, dict) and {"boxes", "labels", "scores"} <= output.keys():
+        return "it finds boxes, so take `ll.BoxScore(0)`"
+    rows = [one for one in output if logits_of(one, axes=1) is not None] if isinstance(output, list | tuple) else []
+    if logits_of(output, axes=1) is not None and len(rows) < 2:
+        return "it gives one row of logits, so take `ll.ClassScore(0)`"
+    maps = logits_of(output, axes=3)
+    if maps is not None and maps.shape[1:].numel() > 1 and maps.numel():
+        row, column = maps.shape[1] // 2, maps.shape[2] // 2
+        most = int(maps.argmax(dim=0).flatten().mode().values)
+        return f"it gives maps, so take `ll.PixelScore({row}, {column})` or `ll.RegionScore({most})`"
+    found = [(path, one) for path, one in _paths(output, "output") if one.is_floating_point() and one.numel()]
+    if not found:
+        return "there is no number in it to explain: let the model's forward return its scores as a tensor"
+    apt = [one for one in found if one[1].requires_grad] or found
+    apt = [one for one in apt if one[1].ndim == 1] or apt
+    path, tensor = apt[-1 if len(rows) > 1 else 0]  # of features and logits, the logits
+    long = next((axis for axis, side in enumerate(tensor.shape) if side > 1), None)
+    element = ", ".join(str(min(3, side - 1) if axis == long else 0) for axis, side in enumerate(tensor.shape))
+    picked = f"{path}[{element}]" if element else path
+    return f"give a target that picks the number, for example `lambda output: {picked}`"
+
+
+def _paths(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
+    """Yield each tensor in an output, with the words that lead to it."""
+    if isinstance(value, Tensor):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _paths(one, f"{path}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, one in enumerate(value):
+            yield from _paths(one, f"{path}[{index}]")
+    elif hasattr(value, "__dict__") and not isinstance(value, type | Module):
+        for name, one in vars(value).items():
+            if isinstance(one, Tensor | dict | list | tuple):
+                yield from _paths(one, f"{path}.{name}")
 
 
 def kind_of(value: Any) -> str:

@@ -233,7 +233,9 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
     """
     if not isinstance(chunk, int) or chunk < 1:
         raise ValueError(f"chunk={chunk!r} is how many variants run at a time: give 1 or more.")
-    jobs = [(picture, numbers) for picture in range(pictures) for numbers in torch.arange(count).split(chunk)]
+    jobs = [
+        (picture, numbers) for picture in range(pictures) for numbers in torch.arange(count, device="cpu").split(chunk)
+    ]
     started = perf_counter()
     done = [work(*jobs[0])]
     seconds = (perf_counter() - started) * (len(jobs) - 1)

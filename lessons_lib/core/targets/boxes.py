@@ -88,7 +88,7 @@ class OfBox(Local):
                 raise ValueError(
                     f"A box is a number, or left, top, right and bottom, and this has {len(self.box)} values."
                 )
-            edges, called = edges_of(torch.as_tensor(self.box)), ""
+            edges, called = edges_of(torch.as_tensor(self.box, device="cpu")), ""
         within = kept if category is None else output
         row, most = nearest(within, edges, category, least=0.0 if called else OVERLAP)
         if row is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lessons_lib.core.engine.outputs import kind_of, logits_of
+from lessons_lib.core.engine.outputs import kind_of, logits_of, way_out
 from lessons_lib.core.records import Explainable, index_of, name_of, shown, whole
 from lessons_lib.core.targets.base import Target
 
@@ -69,9 +69,8 @@ def _row(output: Any) -> Tensor:
     row = logits_of(output, axes=1)
     parts = output if isinstance(output, list | tuple) else ()
     if row is None or sum(logits_of(part, axes=1) is not None for part in parts) > 1:  # features and logits, say
-        example = "output[1][3]" if parts else "output['scores'][3]"
         raise TypeError(
             f"ClassScore needs one row of logits for each picture, and this model gives {kind_of(output)}: "
-            f"give a target that picks the number, for example `lambda output: {example}`."
+            f"{way_out(output)}."
         )
     return row

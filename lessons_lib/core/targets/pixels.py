@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lessons_lib.core.engine.outputs import kind_of, logits_of
+from lessons_lib.core.engine.outputs import kind_of, logits_of, way_out
 from lessons_lib.core.records import Explainable, index_of, name_of, shown
 from lessons_lib.core.targets.base import Local
 
@@ -70,7 +70,8 @@ class RegionScore(Local):
     Args:
         category: the class, by index or name.
         mask: the region M, height × width of the network's output, true inside; `None` is the whole class, all pixels
-            where its logit is the highest in the first run. A mask on a photo comes there by `Preprocess.mask`.
+            where its logit is the highest in the first run, or, of a single class, positive. A mask on a photo comes
+            there by `Preprocess.mask`.
         called: the class as it was asked for; `on` sets it.
 
     Raises:
@@ -107,11 +108,12 @@ class RegionScore(Local):
     def _region(self, logits: Tensor) -> Tensor:
         category = _checked(self.category, len(logits))
         if self.mask is None:
-            mask = logits.argmax(dim=0) == category
+            mask = logits[0] > 0 if len(logits) == 1 else logits.argmax(dim=0) == category
             if not mask.any():
+                least = "positive" if len(logits) == 1 else "the highest"
                 raise ValueError(
-                    f"The class {self.called or category} is nowhere in this picture: at no pixel is its logit the "
-                    "highest. Choose another class, or say where with a `mask`."
+                    f"The class {self.called or category} is nowhere in this picture: at no pixel is its logit {least}"
+                    ". Choose another class, or say where with a `mask`."
                 )
             return mask
         given = self.mask if isinstance(self.mask, Tensor) else torch.from_numpy(np.array(self.mask, dtype=bool))
@@ -130,8 +132,7 @@ def _logits(output: Any) -> Tensor:
     logits = logits_of(output, axes=3)
     if logits is None:
         raise TypeError(
-            f"A pixel is looked for in C × H × W logits, and this model gives {kind_of(output)}: give a function of "
-            "that instead, for example `lambda output: output['masks'][0, 3, 100, 60]`."
+            f"A pixel is looked for in C × H × W logits, and this model gives {kind_of(output)}: {way_out(output)}."
         )
     return logits
 

@@ -110,7 +110,7 @@ class Follower(TorchDispatchMode):
         if name in _JOINED:
             if not any(self.places(one) is not None for one in first):
                 return None
-            parts = [self.places(one) or unknown(one.shape) for one in first]
+            parts = [self.places(one) or unknown(one) for one in first]
             return Places(*(compact(func([part[i] for part in parts], *args[1:], **kwargs)) for i in range(5)))
         if name in _PRODUCTS:
             at = _PRODUCTS[name]
@@ -194,7 +194,7 @@ class Follower(TorchDispatchMode):
     def _padded(self, given: Places, padding: Sequence[int]) -> Places:
         for pair, (before, after) in enumerate(zip(padding[::2], padding[1::2], strict=True)):
             axis = given.rows.ndim - 1 - pair
-            at = torch.arange(-before, given.rows.shape[axis] + after, dtype=torch.float32)
+            at = torch.arange(-before, given.rows.shape[axis] + after, dtype=torch.float32, device="cpu")
             given = sampled(given, axis, at, 1)
         return given
 
@@ -228,7 +228,9 @@ class Follower(TorchDispatchMode):
         number, within = divmod(int(view.storage_offset()), base.stride(0))
         top, left = divmod(within % base.stride(1), base.stride(2))
         for axis, before, count in ((-2, top, base.shape[2]), (-1, left, base.shape[3])):
-            places = sampled(places, view.ndim + axis, torch.arange(count, dtype=torch.float32) - before, 1)
+            places = sampled(
+                places, view.ndim + axis, torch.arange(count, dtype=torch.float32, device="cpu") - before, 1
+            )
         into = slice(number, number + (1 if view.ndim == 3 else len(view)))
         for index, (part, one) in enumerate(zip(parts, places, strict=True)):
             parts[index] = part.clone()

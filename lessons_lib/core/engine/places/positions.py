@@ -36,9 +36,9 @@ def of_pictures(batch: Tensor) -> Places:
     return Places(rows, columns, one, one, numbers).each(lambda x: x.expand(batch.shape))
 
 
-def unknown(shape: torch.Size) -> Places:
+def unknown(tensor: Tensor) -> Places:
     """Return the places of what comes from no picture, such as a parameter."""
-    nowhere = torch.full((1,) * len(shape), torch.nan).expand(shape)
+    nowhere = torch.full((1,) * tensor.ndim, torch.nan, device=tensor.device).expand(tensor.shape)
     return Places(nowhere, nowhere, nowhere, nowhere, nowhere)
 
 

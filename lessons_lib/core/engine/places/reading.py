@@ -115,7 +115,10 @@ def _whole_if_pooled(at: Tensor) -> Tensor:
 def _line(middles: Tensor, extents: Tensor, axis: int) -> tuple[Tensor, tuple[float, float]]:
     at, extent = _along(middles, axis), _along(extents, axis)
     if len(at) == 1 and bool(at.isnan()):
-        return torch.zeros(1, dtype=torch.long), (torch.nan, torch.nan)  # one that stands for the whole side
+        return torch.zeros(1, dtype=torch.long, device="cpu"), (
+            torch.nan,
+            torch.nan,
+        )  # one that stands for the whole side
     if bool(at.isnan().any()):
         raise ValueError("some of its rows or columns stand for no place in the picture")
     order = at.argsort(stable=True)
