@@ -43,8 +43,8 @@ CASES = [
     Case(
         "torchvision vit_b_16", {"image_size": 112}, (112, 112), "encoder.layers.encoder_layer_11.ln_1", grid(7, 7, 1)
     ),
-    Case("torchvision swin_t", {}, (128, 96), "permute", None),
-    Case("torchvision swin_v2_t", {}, (128, 96), "permute", None),
+    Case("torchvision swin_t", {}, (128, 96), "features", channels_last),
+    Case("torchvision swin_v2_t", {}, (128, 96), "features", channels_last),
     Case("torchvision maxvit_t", {}, (224, 224), "blocks.3", None),
     Case("timm deit_tiny_patch16_224", {}, (224, 224), "blocks.11.norm1", grid(14, 14, 1)),
     Case("timm deit_tiny_distilled_patch16_224", {}, (224, 224), "blocks.11.norm1", grid(14, 14, 2)),
@@ -55,11 +55,13 @@ CASES = [
         "blocks.11.norm1",
         grid(8, 6, 5),
     ),
-    Case("timm swin_tiny_patch4_window7_224", {}, (224, 224), "norm", channels_last),
-    Case("timm swinv2_tiny_window8_256", {}, (256, 256), "norm", channels_last),
-    Case("timm maxvit_rmlp_pico_rw_256", {}, (256, 256), "norm", None),
+    Case("timm swin_tiny_patch4_window7_224", {}, (224, 224), "layers", channels_last),
+    Case("timm swinv2_tiny_window8_256", {}, (256, 256), "layers", channels_last),
+    Case("timm maxvit_rmlp_pico_rw_256", {}, (256, 256), "stages", None),
     Case("timm convnext_tiny", {}, (96, 128), "stages", None),
 ]
+
+NORMED = ("features", "layers")
 
 LARGE = [
     case
@@ -99,7 +101,8 @@ def test_a_network_that_was_never_heard_of_is_explained_and_equals_pytorch_grad_
     classes = logits.argmax(1).tolist()
     heats = ll.explain(network, batch)  # no layer, no reshape, no class
     assert [heat.layer for heat in heats] == [case.layer] * 2
-    assert all(heat.describe().endswith(f"layer {case.layer}, the last that has a say") for heat in heats)
+    why = "the last before the norm that ends the network" if case.layer in NORMED else "the last that has a say"
+    assert all(heat.describe().endswith(f"layer {case.layer}, {why}") for heat in heats)
     layer = network.get_submodule(case.layer)
     targets = [ClassifierOutputTarget(category) for category in classes]
     with PytorchGradCam(network, [layer], reshape_transform=case.reshape) as peer:

@@ -1,5 +1,6 @@
 """A layer's output is read by following the run: whatever the network does to rows and columns, they come out right."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 import lessons_lib as ll
 from lessons_lib.core.engine import layouts
+from lessons_lib.core.engine.places import trace
 
 Arranged = Callable[[Tensor], Tensor]
 
@@ -233,3 +235,14 @@ def test_a_network_is_followed_once_for_pictures_of_one_size() -> None:
         of(network, PICTURES)
     of(network, PICTURES[:, :, :32])
     assert runs == [(2, 3, 40, 56)] * 4 + [(2, 3, 32, 56)] * 2
+
+
+def test_following_shows_a_bar_where_it_takes_long_and_only_there(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    of(Arranging(lambda A: A), PICTURES[:1])
+    assert "following" not in capfd.readouterr().err
+    monkeypatch.setattr(trace, "PATIENCE", 0.01)
+    of(Arranging(lambda A: time.sleep(0.15) or A), PICTURES[:1])  # type: ignore[func-returns-value]
+    assert "following the network, this once:" in capfd.readouterr().err

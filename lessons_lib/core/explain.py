@@ -129,9 +129,9 @@ def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Metho
     ):
         aims = one_each(target, len(target) if several else len(photos), model)
         # choose the layer
-        chosen = [layers.last(model, batch, aims[: len(photos)])] if named is None else _listed(named)
+        taken, why = layers.last(model, batch, aims[: len(photos)]) if named is None else (named, "")
         with states(aims, model.network):
-            seen = capture.run_through(model.network, batch, chosen, model.layout)  # run once
+            seen = capture.run_through(model.network, batch, _listed(taken), model.layout)  # run once
         found = []
         for question in [[aim] for aim in aims] if several else [aims]:
             asked, settled, rows = _scored(seen, question)  # score
@@ -147,7 +147,7 @@ def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Metho
                         _name(method),
                         at.layer,
                         number,
-                        chosen=named is None,
+                        chosen=why,
                     )
                     for one, at in zip(maps, asked, strict=True)
                 ]

@@ -28,7 +28,7 @@ class Heatmap:
         method: how the map was made.
         layer: where it was made.
         score: the explained number itself, of a class the logit; NaN where no network was asked.
-        chosen: the layer was chosen by `layers`' rule, as nobody named one; the description says so.
+        chosen: why this layer, in words, if nobody named one; the description says so.
 
     Example:
         >>> heat = explain(models.imagenet(), photos.cat(), "tiger cat")
@@ -43,7 +43,7 @@ class Heatmap:
     method: str
     layer: str
     score: float = math.nan
-    chosen: bool = False
+    chosen: str = ""
 
     @property
     def positive(self) -> Tensor:
@@ -115,7 +115,7 @@ class Heatmap:
         if told:
             told[0] = told[0].replace(" % ", " % of the heat ", 1)
             parts.append(", ".join([told[0], *(one.replace("evenly spread: ", "") for one in told[1:])]))
-        return " · ".join([*parts, f"layer {self.layer}, the last that has a say"] if self.chosen else parts)
+        return " · ".join([*parts, f"layer {self.layer}, {self.chosen}"] if self.chosen else parts)
 
     def _share(self, name: str, masks: list[np.ndarray]) -> tuple[float, str]:
         """Return the share of the heat on all copies of an object, and in words where that is."""

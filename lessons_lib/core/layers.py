@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.core import inputs
-from lessons_lib.core.engine import outputs
+from lessons_lib.core.engine import choice, outputs
 from lessons_lib.core.engine.capture import by_itself
 from lessons_lib.core.engine.captured import Question, untracked
 from lessons_lib.core.engine.hooks import hooked, left_as_found
 from lessons_lib.core.engine.layouts import Layout
 from lessons_lib.core.engine.places.trace import followed
 from lessons_lib.core.records import Explainable
-from lessons_lib.core.targets.base import Target, score, states
+from lessons_lib.core.targets.base import Local, Target, score, states
 from lessons_lib.core.targets.given import one_each
 
 
@@ -51,10 +51,11 @@ def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) ->
     """Return the layers at which a heatmap can be made, in the order in which they run.
 
     A layer is in the list when it runs once and emits more than one cell with rows and columns (`places.trace`).
-    The projections inside a block (`nn.Linear`) are left out, and so is a segmentation's last layer, which emits one
-    map for each class: that is the answer, not what speaks for it. For a box or a pixel only the `backbone` of a
-    network that has one is listed, for the same reason. When no layer is named, `explain` takes the last one whose
-    gradient is not zero. The network runs forward once, and backward once.
+    Projections inside a block are left out, and so is a segmentation's last layer, which emits one map for each class:
+    that is the answer, not what speaks for it. For a box or a pixel only the `backbone` of a network that has one is
+    listed, for the same reason. When no layer is named, `explain` takes the last one whose gradient is not zero; where
+    a norm and an average end the network, the one before them; and where a place is asked about and the network has no
+    `backbone`, the last of the coarsest (`choice.chosen`). The network runs forward once, and backward once or twice.
 
     Args:
         model: as in `explain`.
@@ -67,61 +68,83 @@ def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) ->
     """
     model = Explainable.of(model)
     with inputs.given(pictures, model) as (photos, batch, _):
-        return listed(model, batch, one_each(target, len(photos), model))
+        return _looked(model, batch, one_each(target, len(photos), model))[0]
 
 
-def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> str:
-    """Return the last layer that emits maps and whose gradient there is not zero.
+def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[str, str]:
+    """Return the layer that is taken when none is named, and why, in words.
 
     Raises:
         ValueError: there is none.
     """
-    found = listed(model, batch, aims)
-    names = [candidate.layer for candidate in found if candidate.gradient]
-    if found and not names:
+    found, looked = _looked(model, batch, aims)
+    if found and not any(candidate.gradient for candidate in found):
         raise ValueError(
             f"The gradient of the score is zero at every layer of this {type(model.network).__name__}, so nothing in "
             "the picture moves it. Load trained weights, since a head that starts with zeros does this (torchvision's "
             "vision transformers have one); or explain a logit, if a saturated softmax stands before the score."
         )
-    if not names:
+    if not found:
         children = ", ".join(name for name, _ in model.network.named_children())
         raise ValueError(
             f"No layer of this {type(model.network).__name__} emits maps on which the score depends: say at which "
             f"layer to look with `layer=…`; it has {children}."
         )
-    return names[-1]
+    local = any(isinstance(term, Local) for aim in aims for _, term in aim.terms())
+    whole = all(aim.part(model.network) is model.network for aim in aims)
+    taken, why = choice.chosen(looked, whole and (local or looked[0].spot is not None))
+    return found[taken].layer, why
 
 
-def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candidates:
-    """Return the candidates of a network for a batch that is ready, and one target for each picture in it."""
+def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[Candidates, list[choice.Looked]]:
+    """Return a network's candidates and what is seen there, for a batch that is ready and a target for each picture."""
     network = model.network
     runs: Counter[nn.Module] = Counter()
-    emitted: dict[int, tuple[Tensor, list[str]]] = {}
+    emitted: dict[int, tuple[Tensor, dict[str, int]]] = {}
     inside = {module for aim in aims for module in aim.part(network).modules()}
     names = {module: name for name, module in network.named_modules() if name and module in inside}
     names = {module: name for module, name in names.items() if not isinstance(module, torch.jit.ScriptModule)}
 
     tracked: set[bool] = set()
+    projected: dict[int, Tensor] = {}
 
-    def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
+    def keep(module: nn.Module, given: Any, kwargs: dict[str, Any], output: Any) -> None:
         runs[module] += 1
         tracked.add(torch.is_grad_enabled())
-        if isinstance(output, Tensor) and output.ndim in (3, 4) and not isinstance(module, nn.Linear):
-            # A tensor that later layers change in place counts from the last of them on.
-            tensor, owners = emitted.pop(id(output), (output, []))
-            emitted[id(output)] = tensor, [*owners, names[module]]
+        held, taken_in = outputs.tensors(output), [one for _, one in outputs.paths([given, kwargs], "")]
+        if len(held) != 1 or held[0].ndim not in (3, 4):
+            return
+        handed_on = id(held[0]) in projected and any(one is held[0] for one in taken_in)
+        if handed_on or choice.projects(taken_in, held[0]):
+            projected[id(held[0])] = held[0]
+        else:
+            # A tensor that later layers change in place counts from the last of them on, and belongs to that one.
+            tensor, owners = emitted.pop(id(held[0]), (held[0], {}))
+            emitted[id(tensor)] = tensor, {**owners, names[module]: tensor._version}
 
     with left_as_found(network), torch.inference_mode(False), torch.enable_grad(), states(aims, network):
-        with hooked(names, after=keep):
+        with hooked(names, after=keep, with_kwargs=True):
             output = network(batch.clone().requires_grad_().clone())  # a copy, should the network change it in place
+        if not runs:
+            own = next((name for name, module in network.named_children() if any(True for _ in module.children())), "")
+            raise ValueError(
+                f"None of the layers of this {type(network).__name__} ran in its forward pass, so it runs a copy of "
+                f"itself or another network. Give the network that runs{f', perhaps `network.{own}`' if own else ''}."
+            )
         rows = outputs.rows(output, len(batch))
         scores = [score(aim.settled(row), row) for aim, row in zip(aims, rows, strict=True)]
         if tracked == {False}:
             raise RuntimeError(untracked("every layer"))
         if not (kept := [one for one in emitted.values() if one[0].requires_grad]):
-            return Candidates()
-        reached = Question(torch.stack(scores), None, []).gradients_to([one for one, _ in kept])
+            return Candidates(), []
+        asked = Question(torch.stack(scores), None, [])
+        reached = asked.gradients_to([one for one, _ in kept])
+        spots: dict[int, Tensor] | None = None
+        if (
+            outputs.logits_of(rows[0], axes=1) is None
+            and (spot := choice.spot_of(asked.scores.sum(), output)) is not None
+        ):
+            spots = Question(spot, None, []).gradients_to([one for one, _ in kept])
     if not reached:
         raise RuntimeError(
             f"The score depends on no layer of this {type(network).__name__}: the graph is cut behind them (by "
@@ -129,13 +152,10 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
         )
     answer = outputs.logits_of(rows[0], axes=3)
     once = {names[module] for module, count in runs.items() if count == 1}
-    owned = [
-        (tensor, min((name for name in owners if name in once), key=lambda name: name.count("."), default=None))
-        for tensor, owners in kept
-    ]
+    owned = [(tensor, _outermost({name: at for name, at in owners.items() if name in once})) for tensor, owners in kept]
     modules = {name: module for module, name in names.items()}
     read = followed(network, batch, {modules[name]: tensor for tensor, name in owned if name})
-    found = Candidates()
+    found, looked = Candidates(), []
     for tensor, outermost in owned:
         if outermost is None:
             continue
@@ -146,17 +166,33 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
             continue  # no picture, or none that the record's own layout takes: not a candidate
         if maps.ndim != 4 or maps.shape[2:].numel() < 2:
             continue
-        heard = layout(reached[id(tensor)]) if id(tensor) in reached else torch.zeros_like(maps)
-        if answer is not None and len(answer) == maps.shape[1] and not heard.any(dim=3).any(dim=2).all():
+        heard, spot = (
+            layout(some[id(tensor)]) if some and id(tensor) in some else torch.zeros_like(maps)
+            for some in (reached, spots)
+        )
+        one = choice.Looked(maps.detach(), heard, None if spots is None else spot)
+        apart = answer is None or len(answer) != maps.shape[1]
+        if not apart and (one.answers or not heard.any(dim=3).any(dim=2).all()):
             continue  # one map for each class, and some of them play no part: the answer itself
         shape = (maps.shape[1], maps.shape[2], maps.shape[3])
-        found.append(Candidate(outermost, shape, _name(layout), bool(heard.any())))
+        found.append(Candidate(outermost, shape, _name(layout), one.heard))
+        looked.append(one)
     if not found and (whole := _shared(names, runs)) and all(outermost is None for _, outermost in owned):
         raise ValueError(
             f"All layers of this {type(network).__name__} that could show maps ran more than once, in {whole!r}, so "
             f"none has one map: {by_itself(whole)}"
         )
-    return found
+    return found, looked
+
+
+def _outermost(owners: dict[str, int]) -> str | None:
+    """Return who emitted a tensor as it was in the end, the outermost; None if nobody did who ran once.
+
+    Args:
+        owners: each one's name, and how often the tensor had been changed by then.
+    """
+    latest = [name for name, version in owners.items() if version == max(owners.values())]
+    return min(latest, key=lambda name: name.count("."), default=None)
 
 
 def _shared(names: dict[nn.Module, str], runs: Counter[nn.Module]) -> str | None:

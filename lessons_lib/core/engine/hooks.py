@@ -32,11 +32,30 @@ def hooked(
     """
     with ExitStack() as hooks:
         for module in modules:
-            if before is not None:
-                hooks.callback(module.register_forward_pre_hook(before, prepend=True, with_kwargs=with_kwargs).remove)
-            if after is not None:
-                hooks.callback(module.register_forward_hook(after, prepend=True, with_kwargs=with_kwargs).remove)
+            for register, hook in ((module.register_forward_pre_hook, before), (module.register_forward_hook, after)):
+                if hook is not None:
+                    hooks.callback(register(_Hook(hook), prepend=True, with_kwargs=with_kwargs).remove)
         yield
+
+
+class _Hook:
+    """A hook that does nothing in a copy of its module: some networks copy themselves when they run, and keep that."""
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self.call = hook
+
+    def __call__(self, *args: Any) -> Any:
+        return self.call(*args)
+
+    def __deepcopy__(self, _memo: Any) -> Callable[..., None]:
+        return _nothing
+
+    def __reduce__(self) -> str:
+        return "_nothing"
+
+
+def _nothing(*_: Any) -> None:
+    """Do what a hook does in a copy."""
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def way_out(output: Any) -> str:
         row, column = maps.shape[1] // 2, maps.shape[2] // 2
         most = int(maps.argmax(dim=0).flatten().mode().values)
         return f"it gives maps, so take `ll.PixelScore({row}, {column})` or `ll.RegionScore({most})`"
-    found = [(path, one) for path, one in _paths(output, "output") if one.is_floating_point() and one.numel()]
+    found = [(path, one) for path, one in paths(output, "output") if one.is_floating_point() and one.numel()]
     if not found:
         return "there is no number in it to explain: let the model's forward return its scores as a tensor"
     apt = [one for one in found if one[1].requires_grad] or found
@@ -125,20 +125,20 @@ def way_out(output: Any) -> str:
     return f"give a target that picks the number, for example `lambda output: {picked}`"
 
 
-def _paths(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
+def paths(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
     """Yield each tensor in an output, with the words that lead to it."""
     if isinstance(value, Tensor):
         yield path, value
     elif isinstance(value, dict):
         for key, one in value.items():
-            yield from _paths(one, f"{path}[{key!r}]")
+            yield from paths(one, f"{path}[{key!r}]")
     elif isinstance(value, list | tuple):
         for index, one in enumerate(value):
-            yield from _paths(one, f"{path}[{index}]")
+            yield from paths(one, f"{path}[{index}]")
     elif hasattr(value, "__dict__") and not isinstance(value, type | Module):
         for name, one in vars(value).items():
             if isinstance(one, Tensor | dict | list | tuple):
-                yield from _paths(one, f"{path}.{name}")
+                yield from paths(one, f"{path}.{name}")
 
 
 def kind_of(value: Any) -> str:

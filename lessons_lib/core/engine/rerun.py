@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from lessons_lib.core.engine.captured import Captured
 from lessons_lib.core.engine.hooks import forwards, hooked, left_as_found
 from lessons_lib.core.engine.outputs import Emitted, like, tensors
-
-PATIENCE = 2.0
-"""Work that will take longer than this, in seconds, shows a progress bar."""
+from lessons_lib.core.engine.places.trace import PATIENCE
 
 Variants = Callable[[int, Tensor], Tensor]
 """Makes variants of a picture: takes its number and those of the m variants wanted; gives m×…, which may be changed."""

@@ -1,7 +1,8 @@
 """Running a network once more to learn how a layer's output is read, and remembering it for the next time."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ from lessons_lib.core.engine.outputs import Emitted, tensors
 from lessons_lib.core.engine.places.follow import Follower
 from lessons_lib.core.engine.places.positions import Places
 from lessons_lib.core.engine.places.reading import Reading, read
+
+PATIENCE = 2.0
+"""What takes longer than this, in seconds, shows a progress bar."""
 
 Region = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
@@ -131,10 +135,35 @@ def _run(network: nn.Module, inputs: Tensor, emitted: Mapping[nn.Module, Emitted
         found[module] = [_Seen(one.shape, _sums_to_one(one), follower.places(one)) for one in _held(output)]
 
     # The run at hand went well, so what fails here is following it: layers that did not run yet are not read.
-    with suppress(Exception), left_as_found(network), torch.no_grad(), hooked(emitted, after=keep), follower:
+    with (
+        left_as_found(network) as modules,
+        _bar(modules) as ended,
+        suppress(Exception),
+        torch.no_grad(),
+        hooked(modules, after=ended),
+        hooked(emitted, after=keep),
+        follower,
+    ):
         network(given)
     canvas = _canvas(follower, inputs)
     return {module: _followed(held, len(inputs), canvas) for module, held in found.items()}
+
+
+@contextmanager
+def _bar(modules: Collection[nn.Module]) -> Iterator[Callable[..., None]]:
+    """Yield a hook for modules that shows how many of them have run, in a bar that is only seen after two seconds."""
+    from tqdm.auto import tqdm
+
+    silent = bool(os.environ.get("TQDM_DISABLE"))  # in a notebook, tqdm does not look there by itself
+    title, met = "following the network, this once", set[nn.Module]()
+    with tqdm(desc=title, total=len(modules), unit="module", delay=PATIENCE, leave=False, disable=silent) as bar:
+
+        def ended(module: nn.Module, *_: Any) -> None:
+            if module not in met:
+                met.add(module)
+                bar.update()
+
+        yield ended
 
 
 def _sums_to_one(tensor: Tensor) -> bool:
