@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab fresh test test-fast proofs portability mutation check notebooks lesson bench lock
+.PHONY: help lab fresh test test-fast proofs portability mutation networks check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -22,6 +22,7 @@ COUNT ?= 300
 INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
 MUTATION := .mutation/.installed
+NETWORKS := .networks/.installed
 
 help: ## show this list
 	@echo "What make can do here:"
@@ -57,6 +58,9 @@ portability: $(INSTALLED) ## run the suite on other kernels, threads, torch rele
 
 mutation: $(MUTATION) ## change the library in small ways and see whether a test notices (SEED=2 COUNT=100; some 30 minutes)
 	@.mutation/venv/bin/python -m tools.mutation --seed $(SEED) --count $(COUNT)
+
+networks: $(NETWORKS) ## explain other people's networks (transformers, ultralytics, smp, loralib), with random weights, offline
+	@.networks/venv/bin/python -m pytest tests/networks -p no:cacheprovider
 
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .
@@ -109,10 +113,10 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(RUN) -m pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet -e .
 	@rm $(UNFINISHED); touch $(INSTALLED)
 
-# It finds the packages of .venv and the library, and has only those of its own that are not there.
-$(MUTATION): $(INSTALLED) requirements-mutation.lock
-	@$(RUN) -m venv --clear .mutation/venv
+# These find the packages of .venv and the library, and have only those of their own that are not there.
+$(MUTATION) $(NETWORKS): .%/.installed: requirements-%.lock $(INSTALLED)
+	@$(RUN) -m venv --clear .$*/venv
 	@{ $(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; pwd; } > \
-	    "$$(.mutation/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
-	@.mutation/venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-mutation.lock
-	@touch $(MUTATION)
+	    "$$(.$*/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
+	@.$*/venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
+	@touch $@

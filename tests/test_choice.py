@@ -136,6 +136,15 @@ class Adapted(nn.Module):
         return self.own(x) + 0.5 * self.up(self.down(x))
 
 
+class Added(Adapted):
+    """As loralib: what the adapter makes is added in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.own(x)
+        y += self.up(self.down(x)) * 0.5
+        return y
+
+
 class Attending(nn.Module):
     """A block of a vision transformer: the class token reads the patches through keys and values."""
 
@@ -153,7 +162,7 @@ class Attending(nn.Module):
         return self.head(y[:, 0])
 
 
-@pytest.mark.parametrize("wrap", [lambda one: one, Adapted, lambda one: nn.Sequential(one, nn.Dropout())])
+@pytest.mark.parametrize("wrap", [lambda one: one, Adapted, Added, lambda one: nn.Sequential(one, nn.Dropout())])
 def test_projections_are_not_taken_whatever_wraps_them(wrap: Any) -> None:
     network = Attending(wrap).eval()
     assert ll.explain(network, X, 1)[0].layer == "norm"

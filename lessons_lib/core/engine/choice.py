@@ -16,7 +16,19 @@ BEFORE = "the last before the norm that ends the network"
 _SPOT = 4
 """A number of an enlarged answer is read from so many cells at most: the four around it."""
 _LINEAR = ("Addmm", "Mm", "Linear", "Bmm")
-_MOVES = ("View", "UnsafeView", "Reshape", "T", "Transpose", "Permute", "Expand", "Squeeze", "Unsqueeze", "Alias")
+_MOVES = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "T",
+    "Transpose",
+    "Permute",
+    "Expand",
+    "Squeeze",
+    "Unsqueeze",
+    "Alias",
+    "AsStrided",
+)
 _KEEPS = ("Add", "Mul", "Div", "Sub", "Clone", "ToCopy", "NativeDropout", "Slice", "Select")
 
 
@@ -135,6 +147,9 @@ def projects(given: Sequence[Tensor], emitted: Tensor) -> bool:
         name = step.name().rpartition("::")[2].partition("Backward")[0]
         earlier = [one for one, _ in step.next_functions if one is not None]
         linear = linear or name in _LINEAR
+        if name == "CopySlices" and len(earlier) > 1:  # something was added to a view, in place
+            waiting += earlier
+            continue
         if name not in (*_LINEAR, *_MOVES, *_KEEPS) or (name in (*_LINEAR[:-1], "Mul", "Div") and len(earlier) > 1):
             return False
         waiting += earlier

@@ -82,7 +82,7 @@ class Follower(TorchDispatchMode):
         name = func._schema.name.partition("::")[2]
         inplace = name.endswith("_") and not name.endswith("__")
         if name == "convolution" and self.canvas is None and args[0].ndim == 4:
-            self.canvas = self._within_margin(args[0], tuple(args[1].shape[2:]))
+            self.canvas = self._within_margin(args[0], window_of(name, args) or ())
         made = func(*args, **kwargs)
         try:
             found = self._of(name.rstrip("_") if inplace else name, func, args, kwargs, made)

@@ -12,11 +12,17 @@ _RESIZED = ("_adaptive_avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "ups
 
 
 def window_of(name: str, args: Any) -> tuple[int, ...] | None:
-    """Return the sides of an operation's windows, for the last axes; none where it resizes, None of any other one."""
+    """Return the sides of an operation's windows, for the last axes; None of an operation that has none.
+
+    They are left out where it adds a padding of its own, or resizes.
+    """
     if name == "convolution":
-        return tuple(args[1].shape[2:])
+        return () if any(args[4]) else tuple(args[1].shape[2:])
     if name in _POOLS:
         sides = (args[1],) if isinstance(args[1], int) else tuple(args[1])
+        padding = args[3] if len(args) > 3 else 0
+        if padding and any([padding] if isinstance(padding, int) else padding):
+            return ()
         return sides if len(sides) > 1 or name.endswith("1d") else sides * 2
     return () if name.startswith(_RESIZED) else None
 
