@@ -1,11 +1,17 @@
-"""Which layer is taken in networks that nobody prepared: python -m benchmarks.networks
+"""Which layer is taken in networks that nobody prepared: python -m benchmarks.networks classifiers
 
 The smallest network of each of torchvision's and timm's modules of classifiers, with random weights, gets one picture
 and one class, and nothing else: no layer, no reshape. What `explain` took is printed and written to networks.md.
 Networks of more than 100 million numbers are left out, and so are those that take no three-channel picture. It takes
 some minutes and 8 GB of memory.
+
+`others` looks at other tasks and other packages, those of `benchmarks.others`, in the environment of `make networks`:
+`.networks/venv/bin/python -m benchmarks.networks others`. Each network gets a bright square on a dark picture, and what
+that changes at the layer taken must lie on the square. Each of the two writes its own part of networks.md.
 """
 
+import sys
+import time
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +23,9 @@ from torch import nn
 from tqdm import tqdm
 
 import lessons_lib as ll
+from benchmarks.others import PACKAGES, Made
+from lessons_lib.core.engine import capture
+from lessons_lib.core.engine.captured import Captured
 from tools import pages
 
 REPORT = Path(__file__).parent / "networks.md"
@@ -68,26 +77,93 @@ def looked_at(library: str, name: str) -> tuple[str, ...]:
     return f"{library} {name}", f"{height} × {width}", heat.layer, f"{rows} × {columns}"
 
 
-def main() -> None:
-    warnings.filterwarnings("ignore")
+def square(side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[int, int, int, int]]:
+    """Return a dark picture, one with a bright square, one with it on the opposite side, and the first one's edges."""
+    dark = 0.2 * torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    left, top, right, bottom = 5 * side // 8, side // 4, 7 * side // 8, side // 2
+    here, there = dark.clone(), dark.clone()
+    here[:, :, top:bottom, left:right] = 1
+    there[:, :, side - bottom : side - top, side - right : side - left] = 1
+    return dark, here, there, (left, top, right, bottom)
+
+
+def lies(network: nn.Module, heat: ll.Heatmap, target: object, side: int) -> bool:
+    """Return whether what a square changes at the layer of `heat` is largest on the square, or one cell beside it.
+
+    Of that, what the same square changes on the opposite side is taken away: attention carries something everywhere.
+    """
+    dark, here, there, (left, top, right, bottom) = square(side)
+
+    def changed(seen: Captured) -> torch.Tensor:
+        plain, other = (capture.run(network, one, seen.layer).activations for one in (dark, there))
+        return (seen.activations - plain).abs().sum(dim=1) - (other - plain).abs().sum(dim=1)
+
+    (found,) = ll.explain(network, here, target, layer=heat.layer, method=changed)
+    row, column = divmod(int(found.on_photo().argmax()), side)
+    rows, columns = found.values.shape
+    high, wide = (found.region[3] - found.region[1]) / rows, (found.region[2] - found.region[0]) / columns
+    return top - high <= row <= bottom + high and left - wide <= column <= right + wide
+
+
+def other(package: str, made: Made) -> tuple[str, ...]:
+    """Return the table's row for one network of another task or package."""
+    name, make, side, target = made
+    torch.manual_seed(0)
+    network = make().eval()
+    begun = time.perf_counter()
+    try:
+        (heat,) = ll.explain(network, square(side)[1], target)
+    except (ValueError, TypeError, RuntimeError) as error:
+        return f"{package} {name}", f"{side} × {side}", f"refused: {error}", "", "", ""
+    seconds = time.perf_counter() - begun
+    size = " × ".join(map(str, heat.values.shape))
+    told = "yes" if lies(network, heat, target, side) else "**no**"
+    return f"{package} {name}", f"{side} × {side}", heat.layer, size, f"{seconds:.1f} s", told
+
+
+def others() -> list[str]:
+    """Return the part of the page about other tasks and packages."""
+    made = [(package, one) for package, of in PACKAGES.items() for one in of()]
+    rows = []
+    for package, one in tqdm(made, desc="networks", unit="network"):
+        rows.append(other(package, one))
+        print(*rows[-1], sep=" | ", flush=True)
+    head = ("network", "picture", "layer taken", "map", "first time", "on the square")
+    return [
+        "Other tasks and other packages, small and with random weights. The last column says whether what a bright",
+        "square on a dark picture changes at the layer taken lies on that square:",
+        "",
+        *pages.table(head, rows),
+        "",
+        f"{len(rows)} networks; seconds of one run, the first explanation of a network, which is slower than the "
+        "next. `.networks/venv/bin/python -m benchmarks.networks others` looks again.",
+    ]
+
+
+def classifiers() -> list[str]:
+    """Return the part of the page about torchvision's and timm's classifiers."""
     rows = []
     for (library, _), names in tqdm(families().items(), desc="networks", unit="family"):
         count, name = min((parameters(library, name), name) for name in names)
         if count <= LARGEST and (row := looked_at(library, name)):
             rows.append(row)
-    report = [
+    return [
         "The smallest network of each module, with random weights, explained with nothing but a picture and a class:",
         "",
         *pages.table(("network", "picture", "layer taken", "map"), rows),
         "",
         f"{len(rows)} networks; torch {torch.__version__.partition('+')[0]}, torchvision "
-        f"{torchvision.__version__.partition('+')[0]}, timm {timm.__version__}. `python -m benchmarks.networks` looks "
-        "again.",
+        f"{torchvision.__version__.partition('+')[0]}, timm {timm.__version__}. `python -m benchmarks.networks "
+        "classifiers` looks again.",
     ]
-    text = "\n".join(report) + "\n"
-    print(text)
-    REPORT.write_text(text, encoding="utf-8")
+
+
+def main(part: str) -> None:
+    warnings.filterwarnings("ignore")
+    report = "\n".join({"classifiers": classifiers, "others": others}[part]())
+    REPORT.write_text(pages.replaced(REPORT.read_text(encoding="utf-8"), part, report), encoding="utf-8")
+    print(report)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -170,6 +170,13 @@ def test_what_the_network_pads_resizes_or_crops_is_laid_where_it_belongs(before:
     assert heat.region == pytest.approx(region, abs=1e-2)
 
 
+def test_a_margin_before_a_convolution_that_pads_by_itself_is_a_margin() -> None:
+    network = Arranging(lambda A: A, lambda x: F.pad(x, (0, 0, 2, 0)))
+    network.patches = nn.Conv2d(3, 3, 3, padding=1, bias=False)  # type: ignore[assignment]
+    (heat,) = of(network, PICTURES[:1])
+    assert heat.region == (0, -2, 56, 40)
+
+
 @pytest.mark.parametrize(
     ("pooled", "expected"),
     [
