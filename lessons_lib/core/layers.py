@@ -100,7 +100,7 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
     """Return a network's candidates and what is seen there, for a batch that is ready and a target for each picture."""
     network = model.network
     runs: Counter[nn.Module] = Counter()
-    emitted: dict[int, tuple[Tensor, dict[str, int]]] = {}
+    emitted: dict[int, tuple[Tensor, dict[str, tuple[int, bool]]]] = {}
     inside = {module for aim in aims for module in aim.part(network).modules()}
     names = {module: name for name, module in network.named_modules() if name and module in inside}
     names = {module: name for module, name in names.items() if not isinstance(module, torch.jit.ScriptModule)}
@@ -120,7 +120,7 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
         else:
             # A tensor that later layers change in place counts from the last of them on, and belongs to that one.
             tensor, owners = emitted.pop(id(held[0]), (held[0], {}))
-            emitted[id(tensor)] = tensor, {**owners, names[module]: tensor._version}
+            emitted[id(tensor)] = tensor, {**owners, names[module]: (tensor._version, tensor is not output)}
 
     with left_as_found(network), torch.inference_mode(False), torch.enable_grad(), states(aims, network):
         with hooked(names, after=keep, with_kwargs=True):
@@ -185,14 +185,15 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
     return found, looked
 
 
-def _outermost(owners: dict[str, int]) -> str | None:
-    """Return who emitted a tensor as it was in the end, the outermost; None if nobody did who ran once.
+def _outermost(owners: dict[str, tuple[int, bool]]) -> str | None:
+    """Return who emitted a tensor as it was in the end: the outermost that emits it bare, or else in a dict or tuple.
 
     Args:
-        owners: each one's name, and how often the tensor had been changed by then.
+        owners: each one's name, how often the tensor had been changed by then, and whether it was wrapped.
     """
-    latest = [name for name, version in owners.items() if version == max(owners.values())]
-    return min(latest, key=lambda name: name.count("."), default=None)
+    latest = max((version for version, _ in owners.values()), default=0)
+    found = [(wrapped, name.count("."), name) for name, (version, wrapped) in owners.items() if version == latest]
+    return min(found, key=lambda one: one[:2], default=(False, 0, None))[2]
 
 
 def _shared(names: dict[nn.Module, str], runs: Counter[nn.Module]) -> str | None:
