@@ -158,14 +158,18 @@ def gradcam_plus_plus(seen: Captured) -> Tensor:
     return (w[:, :, None, None] * A).sum(dim=1)
 
 
-def eigencam(seen: Captured) -> Tensor:
-    """Eigen-CAM: the feature maps, projected on the direction in which they are strongest. The target plays no part.
+def eigencam(seen: Captured, centred: bool = True) -> Tensor:
+    """Eigen-CAM: the feature maps, projected on the direction in which they vary most. The target plays no part.
 
     Formula: O = U Σ Vᵀ with the cells as rows and the channels as columns; the map is O · V_1, Muhammad & Yeasin,
-    "Eigen-CAM", arXiv 2008.00299.
+    "Eigen-CAM", arXiv 2008.00299. The gradient is never asked for.
 
-    The paper leaves the sign of V_1 open. Here the cell of the largest magnitude is positive. O is not centred, as in
-    the paper: after a ReLU no cell of the map is negative. The gradient is never asked for.
+    Departures: the paper's O is A itself; here the mean over the cells is taken from each channel first, which makes
+    V_1 the first principal component. Without that, V_1 mostly points at the mean, which the ground holds as well as
+    the object. The paper leaves the sign of V_1 open; here the cell of the largest magnitude is positive.
+
+    Args:
+        centred: False gives the paper's own map, `partial(eigencam, centred=False)`.
 
     Returns:
         N×H×W in units of the activations.
@@ -176,6 +180,8 @@ def eigencam(seen: Captured) -> Tensor:
     """
     A = seen.activations
     cells = A.flatten(2).transpose(1, 2).to(torch.promote_types(A.dtype, torch.float32))  # no SVD in half precision
+    if centred:
+        cells = cells - cells.mean(dim=1, keepdim=True)
     V1 = torch.linalg.svd(cells, full_matrices=False).Vh[:, 0]
     values = (cells @ V1[:, :, None]).squeeze(2)
     strongest = values.gather(1, values.abs().argmax(dim=1, keepdim=True))
