@@ -102,6 +102,38 @@ def test_maps_of_regions_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_maps_of_classes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        "hound": lit((5, 5, 1.0), (5, 65, 2.0), (30, 30, 1.0)),  # three parts on the dogs, one on the ground
+        "tabby": lit((5, 5, 3.0), (50, 50, 1.0)),  # one part on the cat, and the peak beside it
+        "violin": lit((5, 5, 1.0), (50, 50, 1.0), (30, 30, 2.0)),
+    }
+
+    def at_layers(model: Any, scene: Photo, aims: list[Any], *, layers: list[str], method: Any) -> list[list[Heatmap]]:
+        assert model is MODEL and scene is SCENE and layers == ["low", "high"]
+        heats = [answers[aim.category] for aim in aims]
+        return [heats, [lit() for _ in heats]] if method == "one" else [heats[:1] * 3] * 2
+
+    monkeypatch.setattr(tables, "at_layers", at_layers)
+    classes, compared = {"cat": "tabby", "dog": "hound"}, {"first": "one", "second": "other"}
+    table = tables.class_maps(MODEL, ["low", "high"], [SCENE], classes, compared)  # type: ignore[arg-type]
+    assert {layer: list(rows) for layer, rows in table.items()} == {key: ["first", "second"] for key in ("low", "high")}
+    dogs, cat = 21 * 21 + 10 * 10, 50 * 20
+    assert table["low"]["first"] == pytest.approx(
+        {
+            "own": (3 / 4 + 1 / 4) / 2,
+            "spread": 1 / 4,
+            "luck": (dogs + cat) / 2 / (90 * 60),
+            "control": 1 / 4,
+            "peak": 1 / 2,
+            "other": (1 / 4 + 3 / 4) / 2,
+            "maps": 2.0,
+        }
+    )
+    assert table["high"]["first"]["own"] == table["high"]["first"]["control"] == 0
+    assert table["low"]["second"]["own"] == table["low"]["second"]["control"] == pytest.approx((3 / 4 + 0) / 2)
+
+
 def test_the_deepest_pixel_may_lie_on_the_pictures_edge() -> None:
     mask = np.zeros((4, 5), dtype=bool)
     mask[3, 2] = True

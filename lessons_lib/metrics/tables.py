@@ -153,7 +153,7 @@ def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) ->
         following = dict(zip(model.categories, [*model.categories[1:], model.categories[0]], strict=True))
         others = [ClassScore(following[kind]) for _, kind in asked]
         for method in COMPARED:
-            heats, swapped = (_at_layers(model, pictures, those, layers, method) for those in (aims, others))
+            heats, swapped = (quiet_at_layers(model, pictures, those, layers, method) for those in (aims, others))
             for layer, here, there in zip(layers, heats, swapped, strict=True):
                 for (scene, kind), heat, other in zip(asked, here, there, strict=True):
                     first = scene.objects[0].mask
@@ -193,7 +193,7 @@ def class_maps(
     for scene in scenes:
         aims = [*(ClassScore(classes[kind]) for kind in scene.named()), ClassScore(control)]
         for name, method in compared.items():
-            for layer, heats in zip(layers, _at_layers(model, scene, aims, layers, method), strict=True):
+            for layer, heats in zip(layers, quiet_at_layers(model, scene, aims, layers, method), strict=True):
                 for heat, masks in zip(heats, scene.named().values(), strict=False):
                     own = np.logical_or.reduce(masks)
                     more = {"luck": heat.luck_on(own), "control": heats[-1].share_on(own)}
@@ -223,9 +223,10 @@ def quiet(model: Explainable, pictures: Any, aims: list[Any], method: Method, **
     return heats if isinstance(heats, list) else [heats]
 
 
-def _at_layers(
+def quiet_at_layers(
     model: Explainable, pictures: Any, aims: list[Any], layers: Sequence[str], method: Method
 ) -> list[list[Heatmap]]:
+    """Return `at_layers`' maps, by layer, as `quiet` does."""
     with _without_warnings():
         return at_layers(model, pictures, aims, layers=layers, method=method)
 

@@ -1,19 +1,22 @@
-"""Measure maps against the truth of collages: the tables of lessons 06 to 10.
+"""Measure maps against the truth of collages: the tables of lessons 05 to 10.
 
 python -m tools.recipes.measure boxes         measures on 200 held-out scenes and writes data/measured/boxes.json
 python -m tools.recipes.measure regions       the same for segmentation; and so for vit and swin, layer by layer
 python -m tools.recipes.measure family        every method at five layers of the ImageNet network; half an hour
+python -m tools.recipes.measure copies        how many copies of one object are reached, at four layers
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 
 from lessons_lib import models
 from lessons_lib.core import methods
 from lessons_lib.core.methods import Method
 from lessons_lib.core.resources import data
+from lessons_lib.metrics.copies import copy_maps
 from lessons_lib.metrics.tables import Table, box_maps, class_maps, region_maps, sweep
 from lessons_lib.photos.collage import Scene, Scenes
 from tools.recipes.places import unwritable
@@ -28,7 +31,7 @@ SWIN_LAYERS.append("norm")
 """Every block of the embedded models: its two norms, and what it emits; and the norm before Swin's pooling."""
 
 CAT_AND_CUP = Scenes(100, seed=3_300_000, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))
-CLASSES = {"cat": "Egyptian cat", "coffee cup": "espresso"}
+CLASSES = {"cat": "Egyptian cat", "coffee cup": "espresso", "motorcycle": "moped"}
 FAMILY_LAYERS = ["blocks.2", "blocks.2.1.bn2", "blocks.4", "blocks.4.2.bn2", "bn2"]
 """Of the ImageNet network: at three depths, where maps have a sign; and at each depth behind a ReLU."""
 FAMILY: dict[str, Method] = {
@@ -42,6 +45,13 @@ FAMILY: dict[str, Method] = {
 }
 MANY_RUNS: dict[str, Method] = {"ablationcam": methods.ablationcam, "scorecam": methods.scorecam}
 """On the first eight scenes only, and at two layers: they run the network again for each channel."""
+
+COPIES = [
+    Scenes(40, seed=3_400_000 + number, kinds=[kind], count=(3, 7), copies=True, area=(0.04, 0.09))
+    for number, kind in enumerate(CLASSES)
+]
+COPIES_LAYERS = ["blocks.4", "blocks.4.2.bn2", "blocks.5.0.bn1", "bn2"]
+"""Of the ImageNet network: the first has maps with a sign, the others stand behind a ReLU."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,10 +99,17 @@ def _family() -> dict[str, Table]:
     return tables
 
 
+def _copies() -> dict[str, Table]:
+    compared = {name: FAMILY[name] for name in ("gradcam", "gradcam_plus_plus", "layercam")}
+    coming = chain.from_iterable(map(_bar, COPIES))
+    return copy_maps(models.imagenet(), COPIES_LAYERS, coming, CLASSES, compared)
+
+
 MEASURED: dict[str, Callable[[], dict[str, Table]]] = {
     "boxes": _boxes,
     "regions": _regions,
     "family": _family,
+    "copies": _copies,
     "vit": lambda: sweep(models.vit(), VIT_LAYERS, _bar(ANY)),
     "swin": lambda: sweep(models.swin(), SWIN_LAYERS, _bar(ANY)),
 }
