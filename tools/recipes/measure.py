@@ -43,8 +43,8 @@ FAMILY: dict[str, Method] = {
     "eigencam": methods.eigencam,
     "eigencam, not centred": partial(methods.eigencam, centred=False),
 }
-MANY_RUNS: dict[str, Method] = {"ablationcam": methods.ablationcam, "scorecam": methods.scorecam}
-"""On the first eight scenes only, and at two layers: they run the network again for each channel."""
+MANY_RUNS: dict[str, list[str]] = {"ablationcam": ["blocks.4", "bn2"], "scorecam": ["blocks.4"]}
+"""At these layers, and on the first eight scenes only: they run the network again for each channel."""
 
 COPIES = [
     Scenes(40, seed=3_400_000 + number, kinds=[kind], count=(3, 7), copies=True, area=(0.04, 0.09))
@@ -93,9 +93,10 @@ def _regions() -> dict[str, Table]:
 def _family() -> dict[str, Table]:
     model = models.imagenet()
     tables = class_maps(model, FAMILY_LAYERS, _bar(CAT_AND_CUP), CLASSES, FAMILY)
-    few = _bar(CAT_AND_CUP, 8)
-    for layer, rows in class_maps(model, ["blocks.4", "bn2"], few, CLASSES, MANY_RUNS).items():
-        tables[layer] |= rows
+    for name, layers in MANY_RUNS.items():
+        many = {name: getattr(methods, name)}
+        for layer, rows in class_maps(model, layers, _bar(CAT_AND_CUP, 8), CLASSES, many).items():
+            tables[layer] |= rows
     return tables
 
 
