@@ -10,7 +10,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import box_iou
 
-from lessons_lib.core.engine.hooks import forwards, hooked
+from lessons_lib.core.engine.hooks import forwards, hooked, put_back
 from lessons_lib.core.engine.outputs import kind_of
 
 Edges = tuple[float, float, float, float]
@@ -52,15 +52,19 @@ def every_score(network: nn.Module) -> Iterator[None]:
         True
     """
     before = [(head, {name: getattr(head, name) for name in _ALL if hasattr(head, name)}) for head in heads(network)]
+
+    def undo() -> None:
+        for head, kept in before:
+            for name, value in kept.items():
+                setattr(head, name, value)
+
     try:
         for head, kept in before:
             for name in kept:
                 setattr(head, name, _ALL[name])
         yield
     finally:
-        for head, kept in before:
-            for name, value in kept.items():
-                setattr(head, name, value)
+        put_back(undo)
 
 
 def nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP) -> tuple[int | None, float]:
