@@ -322,8 +322,8 @@ ERRORS: dict[str, tuple[type[Small], Callable[[Any], Any], type[Exception], str]
         Small,
         lambda n: asked(n, lambda output: output[9]),
         RuntimeError,
-        "The target fails on a tensor of shape 5 (IndexError: index 9 is out of bounds for dimension 0 with size 5): it "
-        "gets one picture's output, so pick one number of that, for example `lambda output: output[0]`.",
+        "The target fails on a tensor of shape 5 (IndexError: index 9 is out of bounds for dimension 0 with size 5): "
+        "it gets one picture's output, so pick one number of that, for example `lambda output: output[0]`.",
     ),
     "network fails": (
         Breaks,

@@ -108,12 +108,8 @@ def _needed(function: Callable[..., Any]) -> list[str]:
 def refuse_other_than_method(given: Any, known: Sequence[str]) -> None:
     """Refuse what is no method, and name the function that was meant, if it can be told, among those that are known."""
     called = given if isinstance(given, str) else getattr(given, "__name__", type(given).__name__)
-    plain = (
-        called.lower()
-        .replace("++", "_plus_plus")
-        .replace("plusplus", "_plus_plus")
-        .translate({ord(one): None for one in "- "})
-    )
+    plain = called.lower().replace("-", "").replace(" ", "")
+    plain = plain.replace("++", "_plus_plus").replace("plusplus", "_plus_plus")
     meant = max((name for name in known if name in plain), key=len, default="gradcam")
     if meant == "cam" or meant not in plain:
         meant = next(iter(get_close_matches(plain, known)), meant)
