@@ -72,7 +72,7 @@ def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followe
 
     def keep(read: Reader, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         emitted[module] = output
-        found.append(read(module, args, kwargs).mean(dim=1))
+        found.append(read(module, args, kwargs).mean(dim=1).float())
 
     with left_as_found(network), torch.no_grad(), ExitStack() as hooks:
         for module in network.modules():

@@ -37,7 +37,7 @@ def load(name: str, network: Network) -> Network:
         raise FileNotFoundError(f"There is no file {path.name} in data/weights: {remedy}.")
     sums = _sums(path.parent)
     if path.name not in sums:
-        raise ValueError(f"The list {path.parent.name}/SHA256SUMS has no line for {path.name}: {_LIST}.")
+        raise ValueError(f"The list data/weights/SHA256SUMS has no line for {path.name}: {_LIST}.")
     content = checked(path, sums[path.name], remedy)
     try:
         entries = parse(content)
@@ -104,11 +104,11 @@ def _sums(folder: Path) -> dict[str, str]:
     try:
         lines = [line.split() for line in sums.read_text(encoding="utf-8").splitlines() if line.strip()]
     except FileNotFoundError:
-        raise FileNotFoundError(f"The list {sums.parent.name}/SHA256SUMS is missing: {_LIST}.") from None
+        raise FileNotFoundError(f"The list data/weights/SHA256SUMS is missing: {_LIST}.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"The list {sums.parent.name}/SHA256SUMS can't be read ({error}): {_LIST}.") from None
+        raise ValueError(f"The list data/weights/SHA256SUMS can't be read ({error}): {_LIST}.") from None
     if any(len(line) != 2 or len(line[0]) != 64 for line in lines):
-        raise ValueError(f"The list {sums.parent.name}/SHA256SUMS is damaged: {_LIST}.")
+        raise ValueError(f"The list data/weights/SHA256SUMS is damaged: {_LIST}.")
     return {file: sha256 for sha256, file in lines}
 
 

@@ -116,8 +116,9 @@ def _cut_out(name: str) -> tuple[Image.Image, np.ndarray, str]:
 
 def _outline(file: str) -> dict[str, Any]:
     remedy = f"fetch it again from the repository, `git checkout -- data/outlines/{file}`"
+    path = data("outlines", file)
     try:
-        outlined = json.loads(data("outlines", file).read_text(encoding="utf-8"))
+        outlined = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {file} in data/outlines: {remedy}.") from None
     except (OSError, ValueError) as error:

@@ -74,6 +74,9 @@ def _told(error: Exception) -> bool:
 def _way_out(network: nn.Module, batch: Tensor, error: Exception) -> str:
     if isinstance(error, _OWN_MISTAKES):
         return "mend its `forward`"
+    own = next((p.dtype for p in network.parameters() if p.is_floating_point()), None)
+    if "not implemented for" in str(error) and own in (torch.float16, torch.bfloat16):
+        return "it can't be done here in half precision; give `network.float()`, and tensors as `pictures.float()`"
     axes = next((len(module.kernel_size) for module in network.modules() if isinstance(module, _ConvNd)), 2)
     if axes != 2:
         taken = "signals, N × C × L" if axes == 1 else "volumes, N × C × D × H × W"

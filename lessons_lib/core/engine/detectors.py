@@ -10,7 +10,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import box_iou
 
-from lessons_lib.core.engine.hooks import forwards, hooked, put_back
+from lessons_lib.core.engine.hooks import forwards, hooked
 from lessons_lib.core.engine.outputs import kind_of
 
 Edges = tuple[float, float, float, float]
@@ -64,7 +64,11 @@ def every_score(network: nn.Module) -> Iterator[None]:
                 setattr(head, name, _ALL[name])
         yield
     finally:
-        put_back(undo)
+        try:
+            undo()
+        except KeyboardInterrupt:
+            undo()
+            raise
 
 
 def nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP) -> tuple[int | None, float]:

@@ -1,4 +1,7 @@
-"""Listening to a network, changing what its modules do, and leaving it as it was found."""
+"""Listening to a network, changing what its modules do, and leaving it as it was found.
+
+What puts things back may be done twice, and is, where Ctrl-C comes while it is being done.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +35,16 @@ def hooked(
     """
     modules = list(modules)
     added = {hook for hook in (before, after) if hook is not None}
+
+    def undo() -> None:
+        # Found by what they call and not by handles, so that none is missed whose handle Ctrl-C kept from arriving.
+        for module in modules:
+            for hooks in (module._forward_pre_hooks, module._forward_hooks):
+                for key in [key for key, hook in hooks.items() if hook in added]:
+                    module._forward_pre_hooks_with_kwargs.pop(key, None)
+                    module._forward_hooks_with_kwargs.pop(key, None)
+                    hooks.pop(key, None)
+
     try:
         for module in modules:
             if before is not None:
@@ -40,30 +53,11 @@ def hooked(
                 module.register_forward_hook(after, prepend=True, with_kwargs=with_kwargs)
         yield
     finally:
-        put_back(lambda: _unhooked(modules, added))
-
-
-def _unhooked(modules: list[nn.Module], added: set[Callable[..., Any]]) -> None:
-    # Found by what they call and not by handles, so that none is missed whose handle Ctrl-C kept from arriving.
-    for module in modules:
-        for hooks in (module._forward_pre_hooks, module._forward_hooks):
-            for key in [key for key, hook in hooks.items() if hook in added]:
-                module._forward_pre_hooks_with_kwargs.pop(key, None)
-                module._forward_hooks_with_kwargs.pop(key, None)
-                hooks.pop(key, None)
-
-
-def put_back(undo: Callable[[], None]) -> None:
-    """Do what puts things back, to its end: Ctrl-C that comes meanwhile is raised after it.
-
-    Args:
-        undo: may be done twice, and then changes nothing the second time.
-    """
-    try:
-        undo()
-    except KeyboardInterrupt:
-        undo()
-        raise
+        try:
+            undo()
+        except KeyboardInterrupt:
+            undo()
+            raise
 
 
 @contextmanager
@@ -89,7 +83,11 @@ def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
             vars(module)["forward"] = forward  # found before the class's own
         yield
     finally:
-        put_back(undo)
+        try:
+            undo()
+        except KeyboardInterrupt:
+            undo()
+            raise
 
 
 class _Hold:
@@ -147,7 +145,11 @@ def left_as_found(network: nn.Module) -> Iterator[list[nn.Module]]:
                 parameter.requires_grad = False
             yield hold.modules
         finally:
-            put_back(undo)
+            try:
+                undo()
+            except KeyboardInterrupt:
+                undo()
+                raise
 
 
 def _walked(network: nn.Module) -> list[nn.Module]:
