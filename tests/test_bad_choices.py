@@ -1,10 +1,12 @@
-"""Mistakes with targets, methods, layers and layouts: the sentence names the cause, and its advice works."""
+"""Mistakes with targets, methods, layers and records: the sentence names the cause, and its advice works."""
 
 import re
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from refusals import X, advice, net, refused
 from torch import nn
 
@@ -109,3 +111,59 @@ def test_what_layers_lists_can_be_given_as_layers_and_a_wrapped_name_is_offered(
 )
 def test_a_layout_that_gives_no_maps_is_told(layout: Any, cause: str) -> None:
     refused(lambda: ll.explain(ll.Explainable(net(), layout=layout), X, layer="0"), cause)
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"resize": (224,), "crop": "a"}, "crop is the side of a square, or height and width"),
+        ({"resize": 0}, "resize is the shorter side"),
+        ({"resize": 2.5}, "not 2.5"),
+        ({"mean": 0.5}, "mean is three numbers, one for each channel, not 0.5: `mean="),
+        ({"mean": (127, 127, 127)}, r"mean is in units of \[0, 1\].*`mean=\(0.498, 0.498, 0.498\)`"),
+        ({"std": (0, 1, 1)}, "Pixels are divided by std"),
+        ({"interpolation": "nearly"}, "There is no interpolation 'nearly'"),
+    ],
+)
+def test_a_preprocess_is_checked_when_it_is_made(options: dict[str, Any], cause: str) -> None:
+    said = refused(lambda: ll.Preprocess(**options), cause)
+    if "`mean=" in said:
+        assert eval(f"ll.Preprocess({re.findall('`(mean=[^`]+)`', said)[0]})", {"ll": ll}).std == (0.229, 0.224, 0.225)
+
+
+def test_a_preprocess_takes_lists_tensors_and_other_libraries_names() -> None:
+    record = ll.Preprocess([64, 48], np.int64(32), [0.5] * 3, torch.tensor([0.5] * 3), Image.Resampling.BICUBIC)
+    assert (record.resize, record.crop, record.std) == ((64, 48), 32, (0.5, 0.5, 0.5))
+    assert record.interpolation == ll.Preprocess(interpolation="bicubic").interpolation
+    assert record(Image.new("RGB", (90, 70))).shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({"probability": "softmax"}, "A record's probability is a function such as `torch.sigmoid`, not 'softmax'"),
+        ({"layout": "nchw"}, "A record's layout is a function such as `ll.layouts.nchw`, not 'nchw'"),
+        ({"categories": {0: "a"}}, r"`tuple\(categories.values\(\)\)`"),
+        ({"categories": "abc"}, "not 'abc'"),
+        ({"layer": ["0", "1"]}, "one dotted name"),
+        ({"transform": "imagenet"}, "pixels of 'imagenet' come from can't be told"),
+    ],
+)
+def test_a_record_is_checked_when_it_is_made(fields: dict[str, Any], cause: str) -> None:
+    said = refused(lambda: ll.Explainable(net(), **fields), cause)
+    (name,) = fields
+    if name in ("probability", "layout"):
+        assert ll.explain(ll.Explainable(net(), **{name: advice(said)}), X, 1, layer="0")[0].values.any()
+
+
+@pytest.mark.parametrize(
+    ("probability", "cause"),
+    [
+        (torch.softmax, r"The record's probability fails on a tensor of shape 5 \("),
+        (lambda row: None, "makes nothing of a tensor of shape 5"),
+        (lambda row: row.sum(), r"makes a tensor of shape \(\) of a tensor of shape 5"),
+    ],
+)
+def test_a_probability_that_is_none_is_told(probability: Any, cause: str) -> None:
+    said = refused(lambda: ll.explain(ll.Explainable(net(), probability=probability), X, 1), cause)
+    assert ll.explain(ll.Explainable(net(), probability=advice(said)), X, 1)[0].words.startswith("class 1, probability")

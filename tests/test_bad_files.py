@@ -5,7 +5,6 @@ import io
 import json
 import math
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -123,62 +122,6 @@ def test_a_picture_of_any_mode_is_explained_in_a_photo_too(mode: str) -> None:
     record = ll.Explainable(net(), transform=ll.Preprocess(32, 32))
     for picture in (Image.new(mode, (40, 30)), ll.Photo(Image.new(mode, (40, 30)))):
         assert ll.explain(record, picture, lambda output: output[1]).photo.image.mode == "RGB"
-
-
-@pytest.mark.parametrize(
-    ("options", "cause"),
-    [
-        ({"resize": (224,), "crop": "a"}, "crop is the side of a square, or height and width"),
-        ({"resize": 0}, "resize is the shorter side"),
-        ({"resize": 2.5}, "not 2.5"),
-        ({"mean": 0.5}, "mean is three numbers, one for each channel, not 0.5: `mean="),
-        ({"mean": (127, 127, 127)}, r"mean is in units of \[0, 1\].*`mean=\(0.498, 0.498, 0.498\)`"),
-        ({"std": (0, 1, 1)}, "Pixels are divided by std"),
-        ({"interpolation": "nearly"}, "There is no interpolation 'nearly'"),
-    ],
-)
-def test_a_preprocess_is_checked_when_it_is_made(options: dict[str, Any], cause: str) -> None:
-    said = refused(lambda: ll.Preprocess(**options), cause)
-    if "`mean=" in said:
-        assert eval(f"ll.Preprocess({re.findall('`(mean=[^`]+)`', said)[0]})", {"ll": ll}).std == (0.229, 0.224, 0.225)
-
-
-def test_a_preprocess_takes_lists_tensors_and_other_libraries_names() -> None:
-    record = ll.Preprocess([64, 48], np.int64(32), [0.5] * 3, torch.tensor([0.5] * 3), Image.Resampling.BICUBIC)
-    assert (record.resize, record.crop, record.std) == ((64, 48), 32, (0.5, 0.5, 0.5))
-    assert record.interpolation == ll.Preprocess(interpolation="bicubic").interpolation
-    assert record(Image.new("RGB", (90, 70))).shape == (3, 32, 32)
-
-
-@pytest.mark.parametrize(
-    ("fields", "cause"),
-    [
-        ({"probability": "softmax"}, "A record's probability is a function such as `torch.sigmoid`, not 'softmax'"),
-        ({"layout": "nchw"}, "A record's layout is a function such as `ll.layouts.nchw`, not 'nchw'"),
-        ({"categories": {0: "a"}}, r"`tuple\(categories.values\(\)\)`"),
-        ({"categories": "abc"}, "not 'abc'"),
-        ({"layer": ["0", "1"]}, "one dotted name"),
-        ({"transform": "imagenet"}, "pixels of 'imagenet' come from can't be told"),
-    ],
-)
-def test_a_record_is_checked_when_it_is_made(fields: dict[str, Any], cause: str) -> None:
-    said = refused(lambda: ll.Explainable(net(), **fields), cause)
-    (name,) = fields
-    if name in ("probability", "layout"):
-        assert ll.explain(ll.Explainable(net(), **{name: advice(said)}), X, 1, layer="0")[0].values.any()
-
-
-@pytest.mark.parametrize(
-    ("probability", "cause"),
-    [
-        (torch.softmax, r"The record's probability fails on a tensor of shape 5 \("),
-        (lambda row: None, "makes nothing of a tensor of shape 5"),
-        (lambda row: row.sum(), r"makes a tensor of shape \(\) of a tensor of shape 5"),
-    ],
-)
-def test_a_probability_that_is_none_is_told(probability: Any, cause: str) -> None:
-    said = refused(lambda: ll.explain(ll.Explainable(net(), probability=probability), X, 1), cause)
-    assert ll.explain(ll.Explainable(net(), probability=advice(said)), X, 1)[0].words.startswith("class 1, probability")
 
 
 def test_class_names_forgive_case_and_offer_what_holds_the_word() -> None:
