@@ -215,7 +215,7 @@ def test_an_error_of_the_target_in_the_second_run_is_raised_and_not_taken_for_a_
         calls.append(1)
         return output[0] if len(calls) == 1 else output[7]
 
-    with pytest.raises(RuntimeError, match="The target fails .*index 7"):
+    with pytest.raises(RuntimeError, match=r"The target fails .*index 7"):
         ll.explain(network, PICTURES[0], target, layer="maps", method=ll.ablationcam)
 
 

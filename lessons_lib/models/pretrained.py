@@ -74,11 +74,11 @@ def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
         sizes["aux_loss"] = True
     network = get_model_builder(chosen.builder)(weights=None, **sizes)
     if weights is not None:
-        entries, file = _downloaded(entry)
+        entries = _downloaded(entry)
         try:
             network.load_state_dict(entries)
         except (RuntimeError, TypeError) as error:
-            raise RuntimeError(_damaged(file)) from error
+            raise RuntimeError(_damaged(_file(entry))) from error
     return Explainable(
         network=network.eval(),
         layer=chosen.layer,
@@ -88,13 +88,17 @@ def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
     )
 
 
-def _downloaded(entry: Weights) -> tuple[dict[str, Tensor], Path]:
-    file = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+def _file(entry: Weights) -> Path:
+    """Return where torch keeps these weights."""
+    return Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+
+
+def _downloaded(entry: Weights) -> dict[str, Tensor]:
+    file = _file(entry)
     if file.is_file() and not _is_whole(file):  # torch looks only at what it downloads
         raise RuntimeError(_damaged(file))
     try:
-        found = torch.hub.load_state_dict_from_url(entry.url, map_location="cpu", check_hash=True, weights_only=True)
-        return found, file
+        return torch.hub.load_state_dict_from_url(entry.url, map_location="cpu", check_hash=True, weights_only=True)
     except (UnpicklingError, EOFError) as error:
         raise RuntimeError(_damaged(file)) from error
     except RuntimeError as error:
