@@ -225,16 +225,17 @@ def test_ctrl_c_while_a_hook_is_set_leaves_nothing_behind(
 
 def test_ctrl_c_while_things_are_put_back_comes_after_they_are() -> None:
     class Interrupted(nn.ReLU):
-        once = True
+        armed = False
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name == "training" and value and Interrupted.once and "training" in vars(self):
-                Interrupted.once = False
+            if name == "training" and value and Interrupted.armed:
+                Interrupted.armed = False
                 raise KeyboardInterrupt
             super().__setattr__(name, value)
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3), Interrupted(), nn.Dropout()).train()
+    Interrupted.armed = True
     with pytest.raises(KeyboardInterrupt):
         ll.explain(network, X, lambda output: output.sum(), layer="0")
-    assert not Interrupted.once and all(module.training for module in network.modules())
+    assert not Interrupted.armed and all(module.training for module in network.modules())
     assert ll.explain(network, X, lambda output: output.sum(), layer="0")[0].values.any()
