@@ -104,8 +104,8 @@ def test_an_unknown_exercise_offers_the_nearest() -> None:
         check("cam.logitt", lambda: 1)
     assert str(raised.value).startswith("There is no exercise 'cam.logitt'; near it: cam.logit")
     with pytest.raises(ValueError) as raised:
-        check("nothing.here", lambda: 1)
-    offered = "There is no exercise 'nothing.here': its name begins with the lesson's, as in 'cam.logit'."
+        check("zzz.zzz", lambda: 1)
+    offered = "There is no exercise 'zzz.zzz'; its name begins with the lesson's, as in 'cam.logit'."
     assert str(raised.value) == offered and "cam.logit" in NAMES
 
 

@@ -124,7 +124,7 @@ def test_the_share_is_counted_in_the_photos_pixels() -> None:
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"The mask is 30 × 20 and the photo 20 × 30\."):
+    with pytest.raises(ValueError, match=r"The mask is 30 × 20 and the photo 20 × 30: give a mask of"):
         made(torch.ones(2, 3), plain(30, 20)).share_on(np.ones((30, 20), bool))
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.core import inputs
-from lessons_lib.core.engine import outputs
-from lessons_lib.core.engine.captured import Question, untracked
+from lessons_lib.core.engine import calling, outputs
+from lessons_lib.core.engine.captured import Question, maps_of, untracked
 from lessons_lib.core.engine.hooks import hooked, left_as_found
 from lessons_lib.core.engine.layouts import Layout
 from lessons_lib.core.engine.places.trace import followed
@@ -81,13 +81,19 @@ def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> str:
         raise ValueError(
             f"The gradient of the score is zero at every layer of this {type(model.network).__name__}, so nothing in "
             "the picture moves it. Load trained weights, since a head that starts with zeros does this (torchvision's "
-            "vision transformers have one); or explain a logit, if a saturated softmax stands before the score."
+            "vision transformers have one); or explain a logit, if a saturated softmax or a rounding stands before the "
+            "score."
         )
     if not names:
-        children = ", ".join(name for name, _ in model.network.named_children())
+        kind, children = type(model.network).__name__, ", ".join(name for name, _ in model.network.named_children())
+        if not children:
+            raise ValueError(
+                f"This {kind} is one layer, with none inside to look at: put it into a network, `nn.Sequential(layer)`,"
+                " and name it, `layer='0'`."
+            )
         raise ValueError(
-            f"No layer of this {type(model.network).__name__} emits maps on which the score depends: say at which "
-            f"layer to look with `layer=…`; it has {children}."
+            f"No layer of this {kind} emits maps on which the score depends: say at which layer to look with "
+            f"`layer=…`; it has {children}."
         )
     return names[-1]
 
@@ -101,29 +107,34 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
     names = {module: name for name, module in network.named_modules() if name and module in inside}
     names = {module: name for module, name in names.items() if not isinstance(module, torch.jit.ScriptModule)}
 
-    tracked: set[bool] = set()
+    silent: list[str] = []  # why a layer that emits maps kept no graph
 
     def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
         runs[module] += 1
-        tracked.add(torch.is_grad_enabled())
         if isinstance(output, Tensor) and output.ndim in (3, 4) and not isinstance(module, nn.Linear):
+            if why := untracked():
+                silent.append(why.format("every layer that emits maps"))
             # A tensor that later layers change in place counts from the last of them on.
             tensor, owners = emitted.pop(id(output), (output, []))
             emitted[id(output)] = tensor, [*owners, names[module]]
 
     with left_as_found(network), torch.inference_mode(False), torch.enable_grad(), states(aims, network):
         with hooked(names, after=keep):
-            output = network(batch.clone().requires_grad_().clone())  # a copy, should the network change it in place
+            output = calling.answer(network, batch.clone().requires_grad_().clone())  # a copy, as it may be changed
         rows = outputs.rows(output, len(batch))
         scores = [score(aim.settled(row), row) for aim, row in zip(aims, rows, strict=True)]
-        if tracked == {False}:
-            raise RuntimeError(untracked("every layer"))
-        if not (kept := [one for one in emitted.values() if one[0].requires_grad]):
+        kept = [one for one in emitted.values() if one[0].requires_grad]
+        if silent and not kept:
+            *_, (_, [name, *_]) = emitted.values()
+            raise RuntimeError(
+                f"{silent[-1]} A method that asks for none can be had: `layer={name!r}, method=ll.eigencam`."
+            )
+        if not emitted:
             return Candidates()
         reached = Question(torch.stack(scores), None, []).gradients_to([one for one, _ in kept])
     if not reached:
         raise RuntimeError(
-            f"The score depends on no layer of this {type(network).__name__}: the graph is cut behind them (by "
+            f"The score depends on no layer of this {type(network).__name__}: the graph is cut on the way (by "
             "`detach`, `no_grad`, `argmax`, NumPy, rounding). Choose another target, or mend the network's forward."
         )
     answer = outputs.logits_of(rows[0], axes=3)
@@ -134,23 +145,36 @@ def listed(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> Candida
     ]
     modules = {name: module for module, name in names.items()}
     read = followed(network, batch, {modules[name]: tensor for tensor, name in owned if name})
-    found = Candidates()
+    found, cells, refused = Candidates(), list[int](), None
     for tensor, outermost in owned:
         if outermost is None:
             continue
         layout = model.layout or read[modules[outermost]]
         try:
-            maps = layout(tensor)
-        except (ValueError, TypeError, RuntimeError, IndexError):
-            continue  # no picture, or none that the record's own layout takes: not a candidate
-        if maps.ndim != 4 or maps.shape[2:].numel() < 2:
+            maps = maps_of(tensor, layout)
+        except (ValueError, TypeError, RuntimeError) as error:
+            refused = error  # no picture, or none that the record's own layout takes: not a candidate
             continue
-        heard = layout(reached[id(tensor)]) if id(tensor) in reached else torch.zeros_like(maps)
+        cells.append(maps.shape[2:].numel())
+        if cells[-1] < 2:
+            continue
+        heard = maps_of(reached[id(tensor)], layout) if id(tensor) in reached else torch.zeros_like(maps)
         if answer is not None and len(answer) == maps.shape[1] and not heard.any(dim=3).any(dim=2).all():
             continue  # one map for each class, and some of them play no part: the answer itself
         shape = (maps.shape[1], maps.shape[2], maps.shape[3])
         found.append(Candidate(outermost, shape, _name(layout), bool(heard.any())))
+    if not found and refused and model.layout:
+        raise refused
+    if not found and cells:
+        raise ValueError(
+            f"The maps of this {type(network).__name__} have one cell each for pictures of {_size(batch)}, so there is "
+            "nothing to see: give larger pictures."
+        )
     return found
+
+
+def _size(batch: Tensor) -> str:
+    return " × ".join(map(str, batch.shape[2:]))
 
 
 def _name(layout: Layout) -> str:

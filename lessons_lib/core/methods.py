@@ -182,7 +182,8 @@ def eigencam(seen: Captured, centred: bool = True) -> Tensor:
     cells = A.flatten(2).transpose(1, 2).to(torch.promote_types(A.dtype, torch.float32))  # no SVD in half precision
     if centred:
         cells = cells - cells.mean(dim=1, keepdim=True)
-    V1 = torch.linalg.svd(cells, full_matrices=False).Vh[:, 0]
+    finite = cells.isfinite().all(dim=2).all(dim=1)[:, None, None]
+    V1 = torch.linalg.svd(torch.where(finite, cells, 0), full_matrices=False).Vh[:, 0]
     values = (cells @ V1[:, :, None]).squeeze(2)
     strongest = values.gather(1, values.abs().argmax(dim=1, keepdim=True))
     return (values * strongest.sign()).view(len(A), *A.shape[2:])
