@@ -51,6 +51,7 @@ def heat(values: Any = VALUES, size: tuple[int, int] = WIDE, region: Any = None,
 
 PAIR = [heat(), heat([[0.0, 2.0, 0.0], [0.0, 0.0, -8.0]])]
 LONG = " and ".join(["a very long question"] * 9)
+BARS = {"overlay": "heat ÷ its peak", "row": "heat", "signed": "against ← value → for", "maps": "activation"}
 EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
     "photo": {
         "boxes": lambda: show.photo(photo(), boxes=[BOX, OTHER]),
@@ -199,6 +200,7 @@ def test_whatever_is_coloured_by_a_scale_has_a_colour_bar_with_that_scale(draw: 
         edges = [bounds(ax) for ax in panels(picture)]
         assert 0 < x0 - max(edge[2] for edge in edges) < 0.03 * drawn.shape[1]  # beside what it explains
         assert y1 - y0 > 0.5 * (max(edge[3] for edge in edges) - min(edge[1] for edge in edges))
+        assert (y1 - y0) / (x1 - x0) == pytest.approx(18, abs=0.5)  # slender, and alike in every figure
 
 
 @pytest.mark.parametrize("draw", EVERY)
@@ -368,6 +370,29 @@ def test_maps_lie_in_reading_order_on_the_figures_one_scale() -> None:
     for image, values in zip(mapped(picture), A, strict=True):
         np.testing.assert_array_equal(image.get_array(), values)
         assert image.get_clim() == (-7, 22)
+
+
+@pytest.mark.parametrize("function", BARS)
+def test_the_bar_says_what_its_numbers_are_in_letters_that_can_be_read(function: str) -> None:
+    (bar,) = bars(DRAWN[function, next(iter(EXAMPLES[function]))]())
+    assert bar.ax.get_ylabel() == BARS[function]
+    assert {text.get_fontsize() for text in (bar.ax.yaxis.label, *bar.ax.get_yticklabels())} == {8}
+
+
+@pytest.mark.usefixtures("not_laid_out")
+@pytest.mark.parametrize(
+    ("size", "share"), [((90, 60), 2 / 3), ((400, 100), 0.4), ((100, 400), 1.6), ((100, 250), 1.6), ((60, 90), 1.5)]
+)
+def test_a_figure_is_as_high_as_its_photo_and_neither_a_ribbon_nor_a_tower(size: Any, share: float) -> None:
+    for picture, across, titled in (
+        (show.photo(photo(size)), 1, 0),
+        (show.row([heat(size=size)] * 2), 2, 0.18),
+        (show.maps(torch.zeros(3, *size[::-1])), 3, 0.18),
+    ):
+        one = 1.3 if across == 3 else 3.2  # inches across each panel
+        lines = picture.figure.get_supxlabel().count("\n") + 1
+        high = one * share + titled + 0.2 + 0.17 * lines
+        assert tuple(picture.figure.get_size_inches()) == pytest.approx((across * one + 0.9, high))
 
 
 @pytest.mark.usefixtures("not_laid_out")
