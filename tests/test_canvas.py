@@ -211,6 +211,7 @@ def test_the_words_are_in_the_text_the_alt_and_the_file(draw: Callable[[], Any])
     words = figure(drawn).words
     assert words == data["text/plain"] == metadata["image/png"]["alt"] == stored.text["Description"] == repr(drawn)
     assert any(sign.isdigit() for sign in words)  # computed, not typed
+    assert stored.size == pytest.approx(100 * figure(drawn).figure.get_size_inches(), abs=1)
 
 
 @pytest.mark.parametrize("function", ["photo", "overlay", "row"])
@@ -221,7 +222,8 @@ def test_boxes_are_drawn_where_they_lie_with_their_names_inside(function: str) -
         assert [text.get_text() for text in ax.texts] == ["dog", "cat"]
         for patch, text, box in zip(ax.patches, ax.texts, (BOX, OTHER), strict=True):
             assert not patch.get_fill() and patch.get_edgecolor() == to_rgba("cyan")
-            assert 1 <= patch.get_linewidth() < 2  # seen, and covers little
+            assert patch.get_linewidth() == 1.2 and text.get_fontsize() == 7  # seen, and covers little
+            assert text.get_position() == (box.edges[0] + 2, box.edges[1] + 2)
             left, top, right, bottom = box.edges
             (x0, y1), (x1, y0) = ax.transData.inverted().transform(text.get_window_extent().get_points())
             assert left < x0 < x1 and top < y0 < y1 < bottom and x0 - left < 4 and y0 - top < 4
@@ -232,6 +234,13 @@ def test_boxes_are_drawn_where_they_lie_with_their_names_inside(function: str) -
                 assert min(green, blue) > red + 40
             inside = pixel(picture, ax, right - 4, bottom - 4)
             assert not min(inside[1:]) > inside[0] + 80  # the frame is empty
+
+
+def test_the_words_of_a_photo_tell_its_boxes_on_a_line_each() -> None:
+    assert DRAWN["photo", "boxes"]().words.splitlines()[1:] == [
+        "box 0: dog 0.90 · columns 10 to 70, rows 30 to 50",
+        "box 1: cat 0.80 · columns 60 to 80, rows 4 to 26",
+    ]
 
 
 def test_without_boxes_none_is_drawn() -> None:
@@ -284,10 +293,14 @@ def test_maps_without_heat_are_drawn_as_their_photo() -> None:
 @pytest.mark.usefixtures("not_laid_out")
 def test_titles_stand_over_their_own_maps_and_are_the_explained_number_unless_given() -> None:
     two = [heat(words="dog 0.70"), heat(words="cat 0.20")]
+    grid = show.maps(torch.eye(4).view(2, 2, 4))
+    for picture, size in ((show.row(two), 10), (show.signed(two), 10), (grid, 8)):
+        assert {ax.title.get_fontsize() for ax in panels(picture)} == {size}
+        assert picture.figure._supxlabel.get_fontsize() == 9
     for draw in (show.row, show.signed):
         assert [ax.get_title() for ax in panels(draw(two))] == ["dog 0.70", "cat 0.20"]
         assert [ax.get_title() for ax in panels(draw(two, ["a", "b"]))] == ["a", "b"]
-    assert [ax.get_title() for ax in panels(show.maps(torch.eye(4).view(2, 2, 4)))] == ["channel 0", "channel 1"]
+    assert [ax.get_title() for ax in panels(grid)] == ["channel 0", "channel 1"]
     assert [ax.get_title() for ax in panels(show.maps(torch.eye(4).view(2, 2, 4), ["a", "b"]))] == ["a", "b"]
     assert not panels(show.overlay(heat()))[0].get_title() and not panels(show.photo(photo()))[0].get_title()
 
@@ -298,7 +311,7 @@ def test_an_outline_runs_along_the_edge_of_its_mask() -> None:
     (line,) = ax.collections
     corners = np.concatenate([path.vertices for path in line.get_paths()])
     assert (*corners.min(axis=0), *corners.max(axis=0)) == (19.5, 9.5, 39.5, 39.5)
-    assert tuple(line.get_edgecolor()[0]) == to_rgba("white") and line.get_linewidth()[0] >= 1
+    assert tuple(line.get_edgecolor()[0]) == to_rgba("white") and line.get_linewidth()[0] == 1.5
     for x, y in ((19.5, 25), (39.5, 25), (30, 9.5), (30, 39.5)):
         assert pixel(picture, ax, x, y).min() > 150
     assert not panels(show.photo(photo()))[0].collections
@@ -330,7 +343,7 @@ def test_a_dotted_frame_marks_what_the_network_saw(size: Any, region: Any, frame
         assert [patch.get_bbox().bounds for patch in patches] == [frame] * (frame is not None)
         for patch in patches:
             assert patch.get_linestyle() in (":", "dotted") and not patch.get_fill()
-            assert patch.get_edgecolor() == to_rgba("white")
+            assert patch.get_edgecolor() == to_rgba("white") and patch.get_linewidth() == 1
 
 
 def test_a_caption_of_many_lines_takes_no_room_from_the_picture() -> None:
@@ -416,7 +429,8 @@ def test_of_a_very_large_photo_every_part_lies_in_its_place() -> None:
     fine = Photo(Image.fromarray(np.stack([columns // 10, rows // 10, 0 * rows], axis=-1).astype(np.uint8)))
     picture = show.photo(fine)
     (ax,) = panels(picture)
-    assert ax.images[0].get_array().shape == (800, 1200, 3)
+    # Of each two pixels by two the one behind the middle, so that nothing moves by more than half a pixel.
+    np.testing.assert_array_equal(ax.images[0].get_array(), np.asarray(fine.image)[1::2, 1::2])
     for x, y in ((400, 1200), (2000, 300)):
         assert np.abs(pixel(picture, ax, x, y) - (x // 10, y // 10, 0)).max() <= 2
 

@@ -1,6 +1,7 @@
 """A layer's output is read by following the run: whatever the network does to rows and columns, they come out right."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from torch.nn import functional as F
 
 import lessons_lib as ll
 from lessons_lib.core.engine import layouts
+from lessons_lib.core.engine.places.reading import Reading
+from lessons_lib.core.engine.places.trace import Followed
 
 Arranged = Callable[[Tensor], Tensor]
 
@@ -196,6 +199,14 @@ def test_what_is_no_picture_or_can_not_be_followed_is_refused_with_its_shape(wha
 def test_what_the_network_pads_resizes_or_crops_is_laid_where_it_belongs(before: Arranged, region: Any) -> None:
     (heat,) = of(Arranging(lambda A: A, before), PICTURES[:1])
     assert heat.region == pytest.approx(region, abs=1e-2)
+
+
+def test_what_a_network_pads_is_laid_on_a_photo_of_another_size() -> None:
+    inputs, region = torch.zeros(1, 3, 40, 56), (10.0, 20.0, 10.0 + 2 * 56, 20.0 + 3 * 40)  # 2 pixels across, 3 down
+    padded = Followed((None,), "", (-8.0, -4.0, 64.0, 50.0))
+    assert padded.laid(region, inputs) == (10 - 16, 20 - 12, 10 + 128, 20 + 150)
+    pooled = replace(padded, readings=(Reading(0, 1, (2, 3), (), (4.0, 36.0), (torch.nan, torch.nan)),))
+    assert pooled.laid(region, inputs) == (10 - 16, 20 + 12, 10 + 128, 20 + 108)
 
 
 @pytest.mark.parametrize(
