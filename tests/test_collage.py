@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torchvision.ops import masks_to_boxes
 
-from lessons_lib.photos import collage
+from lessons_lib.photos import collage, cutouts
 from lessons_lib.photos.collage import KINDS, Scenes, scene
 
 pytestmark = pytest.mark.slow
@@ -246,3 +246,25 @@ def test_a_negative_seed_and_an_empty_data_set():
         scene(-1)
     with pytest.raises(ValueError, match="0 scenes is empty"):
         Scenes(0)
+
+
+@pytest.mark.parametrize(("x", "y"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_a_shadow_falls_away_from_the_sun_and_a_ground_darkens_away_from_it(x, y):
+    canvas, sun = Image.new("RGB", (250, 250), "white"), np.array([float(x), float(y)])
+    cutouts.shade(canvas, Image.new("L", (50, 50), 255), 100, 100, sun)
+    # Half the light is kept from the ground close under the object, and four tenths of the rest beside it.
+    np.testing.assert_allclose(canvas.getpixel((125 - 5 * x, 125 - 5 * y)), (82, 82, 88), atol=1)
+    assert canvas.getpixel((0, 0)) == canvas.getpixel((125 + 50 * x, 125 + 50 * y)) == (255, 255, 255)
+    dark = 255 - np.asarray(canvas.convert("L"), float)
+    rows, columns = np.indices(dark.shape)
+    for at, side in ((columns, x), (rows, y)):
+        assert np.average(at, weights=dark) == pytest.approx(124.5 - 4.3 * side, abs=0.5)
+    ground = Image.new("RGB", (101, 101), "white")
+    cutouts.slope(ground, sun, strength=0.4)
+    along = [ground.getpixel((50 + 50 * k * x, 50 + 50 * k * y))[0] for k in (1, 0, -1)]
+    np.testing.assert_allclose(along, [255, 204, 153], atol=1)
+
+
+def test_another_light_multiplies_each_colour_and_is_clipped_at_white():
+    grey = Image.new("RGB", (1, 1), (100, 100, 100))
+    assert cutouts.lit(grey, np.array([0.5, 1.25, 3.0])).getpixel((0, 0)) == (50, 125, 255)

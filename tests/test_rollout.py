@@ -63,6 +63,8 @@ def test_timms_attention_is_rolled_out_by_hand(make: Any, options: dict[str, Any
     torch.testing.assert_close(rows.sum(dim=2), torch.ones(2, special + 24))
     for heat, row in zip(heats, rows, strict=True):
         torch.testing.assert_close(heat.values, row[0, special:].view(4, 6))
+        told = heat.words, heat.method, heat.layer, heat.region
+        assert told == ("attention rollout, no class", "attention_rollout", "3 blocks", (0.0, 0.0, 48.0, 32.0))
         assert heat.values.sum() == pytest.approx(1 - float(row[0, :special].sum()), abs=1e-5)
 
 
