@@ -211,6 +211,7 @@ def test_the_words_are_in_the_text_the_alt_and_the_file(draw: Callable[[], Any])
     words = figure(drawn).words
     assert words == data["text/plain"] == metadata["image/png"]["alt"] == stored.text["Description"] == repr(drawn)
     assert any(sign.isdigit() for sign in words)  # computed, not typed
+    assert set(stored.text) == {"Description"}  # and no release of Matplotlib's, so that the bytes stay the same
     assert stored.size == pytest.approx(100 * figure(drawn).figure.get_size_inches(), abs=1)
 
 

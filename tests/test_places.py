@@ -191,6 +191,8 @@ def test_what_is_no_picture_or_can_not_be_followed_is_refused_with_its_shape(wha
     [
         (lambda x: F.pad(x, (0, 8, 0, 24)), (0, 0, 64, 64)),  # to a square, as SAM
         (lambda x: F.pad(x, (8, 0, 0, 0)), (-8, 0, 56, 40)),
+        (lambda x: F.pad(x, (0, 0, 24, 0)), (0, -24, 56, 40)),
+        (lambda x: F.pad(x, (0, 24, 0, 0)), (0, 0, 80, 40)),
         (lambda x: F.interpolate(x, size=(80, 80), mode="bilinear"), (0, 0, 56, 40)),
         (lambda x: x[:, :, 16:, :32], (0, 16, 32, 40)),
         (lambda x: F.pad(x, (0, 1, 0, 1)), (0, 0, 56, 40)),  # a convolution's own padding, as timm's "same"

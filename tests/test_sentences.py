@@ -207,6 +207,16 @@ SENTENCES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "The mask of 'cat' is (20, 10) but the image is (10, 20) (height, width): give a mask of the image's own size.",
     ),
+    "a class like no other": (
+        lambda: at_maps(Explainable(Small(), categories=("cat", "dog")), target="xylophone"),
+        ValueError,
+        "There is no class 'xylophone'; see model.categories.",
+    ),
+    "a class that many share": (
+        lambda: at_maps(Explainable(Small(), categories=("crane", "crane")), target="crane"),
+        ValueError,
+        "Several classes are called 'crane': give one of the indices 0, 1.",
+    ),
     "no targets": (
         lambda: at_maps(Small(), target=[]),
         ValueError,
