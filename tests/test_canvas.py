@@ -427,13 +427,17 @@ def test_cells_are_not_blurred_into_one_another() -> None:
 
 def test_of_a_very_large_photo_every_part_lies_in_its_place() -> None:
     columns, rows = np.meshgrid(np.arange(2400), np.arange(1600))
-    fine = Photo(Image.fromarray(np.stack([columns // 10, rows // 10, 0 * rows], axis=-1).astype(np.uint8)))
+    fine = Photo(
+        Image.fromarray(
+            np.stack([columns // 10, rows // 10, 90 * (columns % 2) + 60 * (rows % 2)], axis=-1).astype(np.uint8)
+        )
+    )
     picture = show.photo(fine)
     (ax,) = panels(picture)
     # Of each two pixels by two the one behind the middle, so that nothing moves by more than half a pixel.
     np.testing.assert_array_equal(ax.images[0].get_array(), np.asarray(fine.image)[1::2, 1::2])
     for x, y in ((400, 1200), (2000, 300)):
-        assert np.abs(pixel(picture, ax, x, y) - (x // 10, y // 10, 0)).max() <= 2
+        assert np.abs(pixel(picture, ax, x, y) - (x // 10, y // 10, 150)).max() <= 2
 
 
 def test_a_slider_draws_when_it_is_let_go_and_once_for_each_change() -> None:
