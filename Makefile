@@ -112,7 +112,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 # It finds the packages of .venv and the library, and has only those of its own that are not there.
 $(MUTATION): $(INSTALLED) requirements-mutation.lock
 	@$(RUN) -m venv --clear .mutation/venv
-	@{ $(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; pwd; } > \
+	@{ $(RUN) -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")'; pwd; } > \
 	    "$$(.mutation/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
 	@.mutation/venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements-mutation.lock
 	@touch $(MUTATION)

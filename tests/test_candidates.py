@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import lessons_lib as ll
 from lessons_lib.core.engine import detectors
+from lessons_lib.core.layers import Candidate, Candidates
 from lessons_lib.core.records import Explainable
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,15 @@ def test_the_list_names_each_layer_once_with_its_maps_and_its_gradient() -> None
     first, *_, last = repr(found).splitlines()
     assert first.split() == ["layer", "C", "×", "H", "×", "W", "read", "as", "gradient"]
     assert last.split() == ["layer4", "512", "×", "2", "×", "3", "nchw", "yes"]
+
+
+def test_the_list_is_printed_as_a_table_that_tells_where_the_gradient_is_zero() -> None:
+    found = Candidates([Candidate("a", (512, 7, 7), "nchw", True), Candidate("blocks.3", (8, 14, 9), "tokens", False)])
+    assert repr(found).splitlines() == [
+        "layer     C × H × W    read as  gradient",
+        "a         512 × 7 × 7  nchw     yes",
+        "blocks.3  8 × 14 × 9   tokens   zero",
+    ]
 
 
 def test_a_tensor_that_is_changed_in_place_counts_from_the_last_layer_that_changes_it() -> None:

@@ -41,6 +41,7 @@ def test_every_known_mistake_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stub_is_not_attempted(name: str) -> None:
     assert repr(check(name, lambda *_: ...)) == f"{name}: not attempted"
+    assert not any(check(name, stub) for stub in (lambda *_: ..., lambda *_: None, lambda *_: "7", lambda *_: 1 / 0))
     assert "returns nothing: end it with `return`" in repr(check(name, lambda *_: None))
     assert "You print the answer: end it with `return`" in repr(check(name, lambda *_: print("7")))
 

@@ -152,6 +152,9 @@ def test_copies_of_one_object_are_told_together_and_each() -> None:
     assert ll.show.photo(photo, outlines=True).words.endswith(" · share of the picture: cat 10, 20 %, dog 40 %")
     words = "40 % of the heat on the dog (evenly spread: 40 %), 30 % on the 2 copies of cat (20, 10 %) (30 %)"
     assert made(torch.ones(2, 3), photo).describe().endswith(words)
+    photo = Photo(photo.image, (Outlined("bottle of 2 % milk", dog),))
+    words = "· 40 % of the heat on the bottle of 2 % milk (evenly spread: 40 %)"
+    assert made(torch.ones(2, 3), photo).describe().endswith(words)
     photo = Photo(photo.image, (copies[0], copies[0]))  # what lies twice under a mask counts once
     words = "10 % of the heat on the 2 copies of cat (10, 10 %) (evenly spread: 10 %)"
     assert made(torch.ones(2, 3), photo).describe().endswith(words)

@@ -163,11 +163,16 @@ def test_attention_is_rolled_out_for_each_picture_from_its_own_class_token(monke
     W = torch.tensor(
         [[[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[0.6, 0.0, 0.4], [0.5, 0.5, 0.0], [0, 1, 0]]]
     )
-    monkeypatch.setattr(
-        rollout, "_attention", lambda *_: ([W, W.flip(0)], Followed((None,), "", (0.0, 0.0, 16.0, 8.0)))
-    )
     model = Explainable(nn.Identity(), layout=partial(layouts.tokens, grid=(1, 2)))
-    one, other = ll.attention_rollout(model, torch.zeros(2, 3, 8, 16))
+    pictures = torch.zeros(2, 3, 8, 16)
+
+    def attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followed]:
+        assert network is model.network and batch is pictures
+        return [W, W.flip(0)], Followed((None,), "", (0.0, 0.0, 16.0, 8.0))
+
+    monkeypatch.setattr(rollout, "_attention", attention)
+    one, other = ll.attention_rollout(model, pictures)
+    assert [heat.region for heat in (one, other)] == [(0.0, 0.0, 16.0, 8.0)] * 2
     # Row 0 of (W' + 1)/2 · (W + 1)/2, where W' is the other picture's.
     torch.testing.assert_close(one.values, torch.tensor([[0.8 * 0.25 + 0.0 * 1, 0.8 * 0.15 + 0.2 * 1]]))
     second = torch.tensor([0.6, 0.25, 0.15]) @ torch.tensor([[0.8, 0.0, 0.2], [0.25, 0.75, 0.0], [0.0, 0.5, 0.5]])

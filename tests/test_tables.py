@@ -46,10 +46,16 @@ def answered(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Heatmap]) -> No
     monkeypatch.setattr(tables, "explain", explain)
 
 
+def found(monkeypatch: pytest.MonkeyPatch, boxes: list[Box], *second: str | None) -> None:
+    """Let the model find these boxes in the scene, and these classes come second there, and in no other scene."""
+    answers = {(MODEL, id(SCENE)): boxes, **{(MODEL, id(SCENE), n): kind for n, kind in enumerate(second)}}
+    monkeypatch.setattr(tables, "boxes", lambda model, scene: answers[model, id(scene)])
+    monkeypatch.setattr(tables, "runner_up", lambda model, scene, number: answers[model, id(scene), number])
+
+
 def test_maps_of_boxes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = [Box("cat", 0.9, CAT.edges), Box("dog", 0.8, DOG.edges), Box("dog", 0.7, (30.0, 30.0, 35.0, 35.0))]
-    monkeypatch.setattr(tables, "boxes", lambda model, scene: boxes)
-    monkeypatch.setattr(tables, "runner_up", lambda model, scene, number: {0: "dog", 1: None}[number])
+    found(monkeypatch, boxes, "dog", None)
     answers = {
         str(BoxScore(0)): lit((50, 60, 3.0), (5, 5, 1.0)),  # three parts on the cat, one on the dog
         str(BoxScore(1)): lit((30, 30, 2.0), (5, 5, 1.0), (5, 65, 1.0)),  # two on the ground, one on each dog
@@ -73,8 +79,7 @@ def test_maps_of_boxes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_box_has_no_other_to_be_swapped_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "boxes", lambda model, scene: [Box("cat", 0.9, CAT.edges)])
-    monkeypatch.setattr(tables, "runner_up", lambda model, scene, number: None)
+    found(monkeypatch, [Box("cat", 0.9, CAT.edges)], None)
     answered(monkeypatch, {str(BoxScore(0)): lit((50, 60, 1.0))})
     assert tables.box_maps(MODEL, [SCENE])["gradcam"] == {"peak": 1.0, "own": 1.0, "other": 0.0, "maps": 1.0}
 
