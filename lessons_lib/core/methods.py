@@ -164,9 +164,8 @@ def eigencam(seen: Captured, centred: bool = True) -> Tensor:
     Formula: O = U Σ Vᵀ with the cells as rows and the channels as columns; the map is O · V_1, Muhammad & Yeasin,
     "Eigen-CAM", arXiv 2008.00299. The gradient is never asked for.
 
-    Departures: the paper's O is A itself; here the mean over the cells is taken from each channel first, which makes
-    V_1 the first principal component. Without that, V_1 mostly points at the mean, which the ground holds as well as
-    the object. The paper leaves the sign of V_1 open; here the cell of the largest magnitude is positive.
+    Departures: the paper's O is A itself; here each channel's mean over the cells is taken away first, which makes V_1
+    the first principal component. The paper leaves V_1's sign open; here the cell of the largest magnitude is positive.
 
     Args:
         centred: False gives the paper's own map, `partial(eigencam, centred=False)`.
@@ -180,10 +179,9 @@ def eigencam(seen: Captured, centred: bool = True) -> Tensor:
     """
     A = seen.activations
     cells = A.flatten(2).transpose(1, 2).to(torch.promote_types(A.dtype, torch.float32))  # no SVD in half precision
-    if centred:
-        cells = cells - cells.mean(dim=1, keepdim=True)
-    finite = cells.isfinite().all(dim=2).all(dim=1)[:, None, None]
-    V1 = torch.linalg.svd(torch.where(finite, cells, 0), full_matrices=False).Vh[:, 0]
+    cells = cells - cells.mean(dim=1, keepdim=True) if centred else cells
+    finite = torch.where(cells.isfinite().all(dim=(1, 2), keepdim=True), cells, 0)  # a picture of NaN spoils no other
+    V1 = torch.linalg.svd(finite, full_matrices=False).Vh[:, 0]
     values = (cells @ V1[:, :, None]).squeeze(2)
     strongest = values.gather(1, values.abs().argmax(dim=1, keepdim=True))
     return (values * strongest.sign()).view(len(A), *A.shape[2:])
