@@ -116,7 +116,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 # These find the packages of .venv and the library, and have only those of their own that are not there.
 $(MUTATION) $(NETWORKS): .%/.installed: requirements-%.lock $(INSTALLED)
 	@$(RUN) -m venv --clear .$*/venv
-	@{ $(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; pwd; } > \
+	@{ $(RUN) -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")'; pwd; } > \
 	    "$$(.$*/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
 	@.$*/venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r $<
 	@touch $@

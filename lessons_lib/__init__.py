@@ -12,11 +12,12 @@ from lessons_lib import baselines, metrics, models, photos, show
 from lessons_lib.baselines import attention_rollout
 from lessons_lib.core import methods, targets
 from lessons_lib.core.boxes import boxes, runner_up
-from lessons_lib.core.engine import capture, layouts
+from lessons_lib.core.engine import capture
 from lessons_lib.core.engine.names import near
+from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.explain import at_layers, explain
 from lessons_lib.core.heatmap import Heatmap, fuse
-from lessons_lib.core.layers import layers
+from lessons_lib.core.layers.listing import layers
 from lessons_lib.core.methods import (
     ablationcam,
     cam,

@@ -51,6 +51,7 @@ def heat(values: Any = VALUES, size: tuple[int, int] = WIDE, region: Any = None,
 
 PAIR = [heat(), heat([[0.0, 2.0, 0.0], [0.0, 0.0, -8.0]])]
 LONG = " and ".join(["a very long question"] * 9)
+BARS = {"overlay": "heat ÷ its peak", "row": "heat", "signed": "against ← value → for", "maps": "activation"}
 EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
     "photo": {
         "boxes": lambda: show.photo(photo(), boxes=[BOX, OTHER]),
@@ -199,6 +200,7 @@ def test_whatever_is_coloured_by_a_scale_has_a_colour_bar_with_that_scale(draw: 
         edges = [bounds(ax) for ax in panels(picture)]
         assert 0 < x0 - max(edge[2] for edge in edges) < 0.03 * drawn.shape[1]  # beside what it explains
         assert y1 - y0 > 0.5 * (max(edge[3] for edge in edges) - min(edge[1] for edge in edges))
+        assert (y1 - y0) / (x1 - x0) == pytest.approx(18, abs=0.5)  # slender, and alike in every figure
 
 
 @pytest.mark.parametrize("draw", EVERY)
@@ -209,6 +211,8 @@ def test_the_words_are_in_the_text_the_alt_and_the_file(draw: Callable[[], Any])
     words = figure(drawn).words
     assert words == data["text/plain"] == metadata["image/png"]["alt"] == stored.text["Description"] == repr(drawn)
     assert any(sign.isdigit() for sign in words)  # computed, not typed
+    assert set(stored.text) == {"Description"}  # and no release of Matplotlib's, so that the bytes stay the same
+    assert stored.size == pytest.approx(100 * figure(drawn).figure.get_size_inches(), abs=1)
 
 
 @pytest.mark.parametrize("function", ["photo", "overlay", "row"])
@@ -219,7 +223,8 @@ def test_boxes_are_drawn_where_they_lie_with_their_names_inside(function: str) -
         assert [text.get_text() for text in ax.texts] == ["dog", "cat"]
         for patch, text, box in zip(ax.patches, ax.texts, (BOX, OTHER), strict=True):
             assert not patch.get_fill() and patch.get_edgecolor() == to_rgba("cyan")
-            assert 1 <= patch.get_linewidth() < 2  # seen, and covers little
+            assert patch.get_linewidth() == 1.2 and text.get_fontsize() == 7  # seen, and covers little
+            assert text.get_position() == (box.edges[0] + 2, box.edges[1] + 2)
             left, top, right, bottom = box.edges
             (x0, y1), (x1, y0) = ax.transData.inverted().transform(text.get_window_extent().get_points())
             assert left < x0 < x1 and top < y0 < y1 < bottom and x0 - left < 4 and y0 - top < 4
@@ -230,6 +235,13 @@ def test_boxes_are_drawn_where_they_lie_with_their_names_inside(function: str) -
                 assert min(green, blue) > red + 40
             inside = pixel(picture, ax, right - 4, bottom - 4)
             assert not min(inside[1:]) > inside[0] + 80  # the frame is empty
+
+
+def test_the_words_of_a_photo_tell_its_boxes_on_a_line_each() -> None:
+    assert DRAWN["photo", "boxes"]().words.splitlines()[1:] == [
+        "box 0: dog 0.90 · columns 10 to 70, rows 30 to 50",
+        "box 1: cat 0.80 · columns 60 to 80, rows 4 to 26",
+    ]
 
 
 def test_without_boxes_none_is_drawn() -> None:
@@ -282,10 +294,14 @@ def test_maps_without_heat_are_drawn_as_their_photo() -> None:
 @pytest.mark.usefixtures("not_laid_out")
 def test_titles_stand_over_their_own_maps_and_are_the_explained_number_unless_given() -> None:
     two = [heat(words="dog 0.70"), heat(words="cat 0.20")]
+    grid = show.maps(torch.eye(4).view(2, 2, 4))
+    for picture, size in ((show.row(two), 10), (show.signed(two), 10), (grid, 8)):
+        assert {ax.title.get_fontsize() for ax in panels(picture)} == {size}
+        assert picture.figure._supxlabel.get_fontsize() == 9
     for draw in (show.row, show.signed):
         assert [ax.get_title() for ax in panels(draw(two))] == ["dog 0.70", "cat 0.20"]
         assert [ax.get_title() for ax in panels(draw(two, ["a", "b"]))] == ["a", "b"]
-    assert [ax.get_title() for ax in panels(show.maps(torch.eye(4).view(2, 2, 4)))] == ["channel 0", "channel 1"]
+    assert [ax.get_title() for ax in panels(grid)] == ["channel 0", "channel 1"]
     assert [ax.get_title() for ax in panels(show.maps(torch.eye(4).view(2, 2, 4), ["a", "b"]))] == ["a", "b"]
     assert not panels(show.overlay(heat()))[0].get_title() and not panels(show.photo(photo()))[0].get_title()
 
@@ -296,7 +312,7 @@ def test_an_outline_runs_along_the_edge_of_its_mask() -> None:
     (line,) = ax.collections
     corners = np.concatenate([path.vertices for path in line.get_paths()])
     assert (*corners.min(axis=0), *corners.max(axis=0)) == (19.5, 9.5, 39.5, 39.5)
-    assert tuple(line.get_edgecolor()[0]) == to_rgba("white") and line.get_linewidth()[0] >= 1
+    assert tuple(line.get_edgecolor()[0]) == to_rgba("white") and line.get_linewidth()[0] == 1.5
     for x, y in ((19.5, 25), (39.5, 25), (30, 9.5), (30, 39.5)):
         assert pixel(picture, ax, x, y).min() > 150
     assert not panels(show.photo(photo()))[0].collections
@@ -328,7 +344,7 @@ def test_a_dotted_frame_marks_what_the_network_saw(size: Any, region: Any, frame
         assert [patch.get_bbox().bounds for patch in patches] == [frame] * (frame is not None)
         for patch in patches:
             assert patch.get_linestyle() in (":", "dotted") and not patch.get_fill()
-            assert patch.get_edgecolor() == to_rgba("white")
+            assert patch.get_edgecolor() == to_rgba("white") and patch.get_linewidth() == 1
 
 
 def test_a_caption_of_many_lines_takes_no_room_from_the_picture() -> None:
@@ -370,6 +386,29 @@ def test_maps_lie_in_reading_order_on_the_figures_one_scale() -> None:
         assert image.get_clim() == (-7, 22)
 
 
+@pytest.mark.parametrize("function", BARS)
+def test_the_bar_says_what_its_numbers_are_in_letters_that_can_be_read(function: str) -> None:
+    (bar,) = bars(DRAWN[function, next(iter(EXAMPLES[function]))]())
+    assert bar.ax.get_ylabel() == BARS[function]
+    assert {text.get_fontsize() for text in (bar.ax.yaxis.label, *bar.ax.get_yticklabels())} == {8}
+
+
+@pytest.mark.usefixtures("not_laid_out")
+@pytest.mark.parametrize(
+    ("size", "share"), [((90, 60), 2 / 3), ((400, 100), 0.4), ((100, 400), 1.6), ((100, 250), 1.6), ((60, 90), 1.5)]
+)
+def test_a_figure_is_as_high_as_its_photo_and_neither_a_ribbon_nor_a_tower(size: Any, share: float) -> None:
+    for picture, across, titled in (
+        (show.photo(photo(size)), 1, 0),
+        (show.row([heat(size=size)] * 2), 2, 0.18),
+        (show.maps(torch.zeros(3, *size[::-1])), 3, 0.18),
+    ):
+        one = 1.3 if across == 3 else 3.2  # inches across each panel
+        lines = picture.figure.get_supxlabel().count("\n") + 1
+        high = one * share + titled + 0.2 + 0.17 * lines
+        assert tuple(picture.figure.get_size_inches()) == pytest.approx((across * one + 0.9, high))
+
+
 @pytest.mark.usefixtures("not_laid_out")
 def test_eight_maps_stand_beside_each_other_unless_a_number_is_given() -> None:
     for count, options, columns in ((9, {}, 8), (3, {"columns": 20}, 3), (3, {"columns": 2}, 2)):
@@ -388,12 +427,17 @@ def test_cells_are_not_blurred_into_one_another() -> None:
 
 def test_of_a_very_large_photo_every_part_lies_in_its_place() -> None:
     columns, rows = np.meshgrid(np.arange(2400), np.arange(1600))
-    fine = Photo(Image.fromarray(np.stack([columns // 10, rows // 10, 0 * rows], axis=-1).astype(np.uint8)))
+    fine = Photo(
+        Image.fromarray(
+            np.stack([columns // 10, rows // 10, 90 * (columns % 2) + 60 * (rows % 2)], axis=-1).astype(np.uint8)
+        )
+    )
     picture = show.photo(fine)
     (ax,) = panels(picture)
-    assert ax.images[0].get_array().shape == (800, 1200, 3)
+    # Of each two pixels by two the one behind the middle, so that nothing moves by more than half a pixel.
+    np.testing.assert_array_equal(ax.images[0].get_array(), np.asarray(fine.image)[1::2, 1::2])
     for x, y in ((400, 1200), (2000, 300)):
-        assert np.abs(pixel(picture, ax, x, y) - (x // 10, y // 10, 0)).max() <= 2
+        assert np.abs(pixel(picture, ax, x, y) - (x // 10, y // 10, 150)).max() <= 2
 
 
 def test_a_slider_draws_when_it_is_let_go_and_once_for_each_change() -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torchvision.ops import masks_to_boxes
 
-from lessons_lib.photos import collage
+from lessons_lib.photos import collage, cutouts
 from lessons_lib.photos.collage import KINDS, Scenes, scene
 
 pytestmark = pytest.mark.slow
@@ -91,9 +91,19 @@ def test_a_seed_gives_the_same_bytes_in_another_process():
     assert len(set(there)) == 4
 
 
-STORED = {  # seed: objects, and the mean grey of each sixteenth of the picture
-    1: (["motorcycle", "cat"], [[140, 123, 119, 110], [136, 112, 100, 116], [134, 114, 93, 111], [142, 138, 133, 122]]),
-    2: (["cat"], [[117, 118, 124, 127], [118, 112, 114, 113], [111, 90, 96, 104], [108, 104, 105, 103]]),
+STORED = {  # seed: objects, the mean grey of each sixteenth of the picture, boxes, the mean of each colour
+    1: (
+        ["motorcycle", "cat"],
+        [[140, 123, 119, 110], [136, 112, 100, 116], [134, 114, 93, 111], [142, 138, 133, 122]],
+        [[24, 54, 172, 158], [62, 135, 143, 200]],
+        [129.2, 126.1, 76.9],
+    ),
+    2: (
+        ["cat"],
+        [[117, 118, 124, 127], [118, 112, 114, 113], [111, 90, 96, 104], [108, 104, 105, 103]],
+        [[65, 103, 136, 162]],
+        [126.5, 105.4, 92.7],
+    ),
 }
 
 
@@ -104,6 +114,8 @@ def test_scenes_still_look_as_when_the_models_were_trained(seed):
     thumbnail = np.asarray(made.image.convert("L").resize((4, 4), Image.Resampling.BOX))
     assert names(made) == STORED[seed][0]
     np.testing.assert_allclose(thumbnail.astype(int), STORED[seed][1], atol=3)
+    np.testing.assert_allclose(made.boxes, STORED[seed][2], atol=1.5)
+    np.testing.assert_allclose(np.asarray(made.image, float).mean(axis=(0, 1)), STORED[seed][3], atol=0.7)
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.1, 0.5])
@@ -215,30 +227,39 @@ def test_the_data_set_gives_its_scenes_as_tensors():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"kinds": ["kat"]}, "There is no kind 'kat'; near it: cat"),
-        ({"shortcut": "rockets"}, "There is no kind 'rockets'; near it: rocket"),
-        ({"background": "gras"}, "There is no background 'gras'; near it: grass"),
-        ({"kinds": []}, "name at least one of cat"),
-        ({"count": 0}, "count=0 asks for no scene"),
-        ({"count": (3, 1)}, r"count=\(3, 1\) asks for no scene"),
-        ({"size": 30}, "give a size of 64 or more"),
-        ({"overlap": 1.5}, "overlap=1.5 is no share"),
-        ({"area": (0.2, 0.1)}, "is no range of shares"),
-        ({"light": (0, 1)}, "is no range: give"),
+        ({"kinds": ["kat"]}, "There is no kind 'kat'; near it: cat, rocket."),
+        ({"shortcut": "rockets"}, "There is no kind 'rockets'; near it: rocket, cat."),
+        ({"background": "gras"}, "There is no background 'gras'; near it: grass, gravel."),
+        (
+            {"kinds": []},
+            "No kind is left to draw from: name at least one of cat, coffee cup, astronaut, motorcycle, rocket.",
+        ),
+        ({"count": 0}, "count=0 asks for no scene: give 1 or more, or (least, most)."),
+        ({"count": (3, 1)}, "count=(3, 1) asks for no scene: give 1 or more, or (least, most)."),
+        ({"size": 63}, "A scene of 63 pixels is too small to show anything: give a size of 64 or more."),
+        ({"overlap": 1.5}, "overlap=1.5 is no share: give 0 (nothing hidden) to 1."),
+        ({"area": (0.2, 0.1)}, "area=(0.2, 0.1) is no range of shares: give (smallest, largest) in 0…0.5."),
+        ({"area": (0.0, 0.1)}, "area=(0.0, 0.1) is no range of shares: give (smallest, largest) in 0…0.5."),
+        ({"area": (0.2, 0.6)}, "area=(0.2, 0.6) is no range of shares: give (smallest, largest) in 0…0.5."),
+        ({"light": (0, 1)}, "light=(0, 1) is no range: give (darkest, brightest), both above 0."),
+        ({"light": (1.2, 1)}, "light=(1.2, 1) is no range: give (darkest, brightest), both above 0."),
     ],
 )
 def test_wrong_arguments_get_one_sentence(options, sentence, monkeypatch):
     monkeypatch.setattr(collage, "ground", lambda *_: pytest.fail("past its guards, a scene is drawn"))
-    with pytest.raises(ValueError, match=sentence):
-        scene(0, **options)
-    with pytest.raises(ValueError, match=sentence):
-        Scenes(10, **options)
+    for make in (lambda: scene(0, **options), lambda: Scenes(10, **options)):
+        with pytest.raises(ValueError) as raised:
+            make()
+        assert str(raised.value) == sentence
 
 
 def test_objects_that_do_not_fit_are_refused(monkeypatch):
     monkeypatch.setattr(collage, "_FULL", 9.0)  # let nine cats ask for more than the whole scene
-    with pytest.raises(ValueError, match=r"Only [1-8] of 9 objects fit: ask for fewer"):
+    with pytest.raises(ValueError) as raised:
         scene(0, kinds=["cat"], count=9, area=(0.4, 0.4), overlap=0)
+    first, _, rest = str(raised.value).partition(" of 9 objects fit: ")
+    assert first in [f"Only {count}" for count in range(1, 9)]
+    assert rest == "ask for fewer (count), smaller ones (area), more overlap or a larger size."
 
 
 def test_a_negative_seed_and_an_empty_data_set():
@@ -246,3 +267,25 @@ def test_a_negative_seed_and_an_empty_data_set():
         scene(-1)
     with pytest.raises(ValueError, match="0 scenes is empty"):
         Scenes(0)
+
+
+@pytest.mark.parametrize(("x", "y"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_a_shadow_falls_away_from_the_sun_and_a_ground_darkens_away_from_it(x, y):
+    canvas, sun = Image.new("RGB", (250, 250), "white"), np.array([float(x), float(y)])
+    cutouts.shade(canvas, Image.new("L", (50, 50), 255), 100, 100, sun)
+    # Half the light is kept from the ground close under the object, and four tenths of the rest beside it.
+    np.testing.assert_allclose(canvas.getpixel((125 - 5 * x, 125 - 5 * y)), (82, 82, 88), atol=1)
+    assert canvas.getpixel((0, 0)) == canvas.getpixel((125 + 50 * x, 125 + 50 * y)) == (255, 255, 255)
+    dark = 255 - np.asarray(canvas.convert("L"), float)
+    rows, columns = np.indices(dark.shape)
+    for at, side in ((columns, x), (rows, y)):
+        assert np.average(at, weights=dark) == pytest.approx(124.5 - 4.3 * side, abs=0.5)
+    ground = Image.new("RGB", (101, 101), "white")
+    cutouts.slope(ground, sun, strength=0.4)
+    along = [ground.getpixel((50 + 50 * k * x, 50 + 50 * k * y))[0] for k in (1, 0, -1)]
+    np.testing.assert_allclose(along, [255, 204, 153], atol=1)
+
+
+def test_another_light_multiplies_each_colour_and_is_clipped_at_white():
+    grey = Image.new("RGB", (1, 1), (100, 100, 100))
+    assert cutouts.lit(grey, np.array([0.5, 1.25, 3.0])).getpixel((0, 0)) == (50, 125, 255)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torchvision.models import detection
 
 import lessons_lib as ll
-from lessons_lib.core.engine import detectors, layouts, rerun
+from lessons_lib.core.engine import detectors, rerun
 from lessons_lib.core.engine.captured import Captured
 from lessons_lib.core.engine.hooks import hooked
+from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.preprocess import Preprocess
 from lessons_lib.core.records import Explainable, shown
 from lessons_lib.metrics import tables

@@ -41,6 +41,7 @@ def test_every_known_mistake_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stub_is_not_attempted(name: str) -> None:
     assert repr(check(name, lambda *_: ...)) == f"{name}: not attempted"
+    assert not any(check(name, stub) for stub in (lambda *_: ..., lambda *_: None, lambda *_: "7", lambda *_: 1 / 0))
     assert "returns nothing: end it with `return`" in repr(check(name, lambda *_: None))
     assert "You print the answer: end it with `return`" in repr(check(name, lambda *_: print("7")))
 
@@ -104,8 +105,8 @@ def test_an_unknown_exercise_offers_the_nearest() -> None:
         check("cam.logitt", lambda: 1)
     assert str(raised.value).startswith("There is no exercise 'cam.logitt'; near it: cam.logit")
     with pytest.raises(ValueError) as raised:
-        check("nothing.here", lambda: 1)
-    offered = "There is no exercise 'nothing.here': its name begins with the lesson's, as in 'cam.logit'."
+        check("zzz.zzz", lambda: 1)
+    offered = "There is no exercise 'zzz.zzz'; its name begins with the lesson's, as in 'cam.logit'."
     assert str(raised.value) == offered and "cam.logit" in NAMES
 
 

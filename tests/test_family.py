@@ -92,7 +92,11 @@ def test_ablationcam_of_a_negative_score_keeps_what_speaks_for_it_positive() -> 
 def test_eigencam_by_hand() -> None:
     # Rank one: both maps are one pattern, 3 and 4 times, so V_1 = (3, 4) / 5 and the map is the pattern 5 times.
     pattern = torch.tensor([[1.0, 0.0, 2.0], [0.0, 0.0, 0.5]])
-    equal(values(weighed(), torch.stack([3 * pattern, 4 * pattern])[None], ll.eigencam), 5 * pattern[None])
+    maps = torch.stack([3 * pattern, 4 * pattern])[None]
+    equal(values(weighed(), maps, partial(ll.eigencam, centred=False)), 5 * pattern[None])
+    # What is the same in every cell is taken away first, however much it is.
+    lifted = maps + torch.tensor([70.0, -20.0])[:, None, None]
+    equal(values(weighed(), lifted, ll.eigencam), 5 * (pattern - pattern.mean())[None], 1e-4)
 
 
 def test_scorecam_by_hand() -> None:
@@ -229,7 +233,7 @@ def test_eigencams_strongest_cell_is_positive_whatever_the_sign_that_svd_chose(m
     monkeypatch.setattr(torch.linalg, "svd", turned)
     assert torch.equal(values(network, signed, ll.eigencam), found)
     assert torch.equal(values(network, signed * 4, ll.eigencam), found * 4)
-    assert (values(network, signed.abs(), ll.eigencam) > 0).all()
+    assert (values(network, signed.abs(), partial(ll.eigencam, centred=False)) > 0).all()
 
 
 def test_the_target_and_the_network_behind_the_layer_leave_eigencam_alone() -> None:

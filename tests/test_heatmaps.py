@@ -124,7 +124,7 @@ def test_the_share_is_counted_in_the_photos_pixels() -> None:
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"The mask is 30 × 20 and the photo 20 × 30\."):
+    with pytest.raises(ValueError, match=r"The mask is 30 × 20 and the photo 20 × 30: give a mask of"):
         made(torch.ones(2, 3), plain(30, 20)).share_on(np.ones((30, 20), bool))
 
 
@@ -151,6 +151,9 @@ def test_copies_of_one_object_are_told_together_and_each() -> None:
     assert photo.describe() == "picture · 30 × 20 pixels · known outline: 2 × cat, dog"
     assert ll.show.photo(photo, outlines=True).words.endswith(" · share of the picture: cat 10, 20 %, dog 40 %")
     words = "40 % of the heat on the dog (evenly spread: 40 %), 30 % on the 2 copies of cat (20, 10 %) (30 %)"
+    assert made(torch.ones(2, 3), photo).describe().endswith(words)
+    photo = Photo(photo.image, (Outlined("bottle of 2 % milk", dog),))
+    words = "· 40 % of the heat on the bottle of 2 % milk (evenly spread: 40 %)"
     assert made(torch.ones(2, 3), photo).describe().endswith(words)
     photo = Photo(photo.image, (copies[0], copies[0]))  # what lies twice under a mask counts once
     words = "10 % of the heat on the 2 copies of cat (10, 10 %) (evenly spread: 10 %)"

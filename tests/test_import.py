@@ -63,7 +63,7 @@ for call in (
 """
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_the_library_alone_explains_a_resnet_and_says_what_it_has_not(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", ALONE], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr == ""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import lessons_lib as ll
-from lessons_lib.core.engine import layouts
+from lessons_lib.core.engine.places import layouts
 
 GRIDS = [(14, 14), (16, 12)]
 

@@ -3,11 +3,15 @@
 import importlib
 import random
 import sys
+from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
+from lessons_lib.photos import shipped
+from tools.mutation import trial
 from tools.mutation.code import alive, put
 from tools.mutation.mutants import LIBRARY, ROOMS, Mutant, drawn
 from tools.mutation.scores import Tried, equivalent, page, scores, survivors
@@ -22,7 +26,7 @@ MANY = [mutant(room, number) for room in ROOMS for number in range(60)]
 
 
 def test_of_each_room_as_many_are_drawn_as_its_shares() -> None:
-    rooms = [one.room for one in drawn(MANY, 120, seed=1)]
+    rooms = [one.room for one in drawn(MANY, 140, seed=1)]
     assert {room: rooms.count(room) for room in ROOMS} == {room: 10 * share for room, share in ROOMS.items()}
 
 
@@ -108,6 +112,20 @@ def test_the_tests_that_run_the_line_are_chosen_and_the_quickest_comes_first() -
     trace = Trace(seconds, {"core/some.py": lines, "show/some.py": {"3": ["elsewhere"]}})
     assert trace.chosen(mutant("core", lines=(3, 4))) == ["quick", "slow"]
     assert trace.chosen(mutant("photos")) == []
+
+
+def test_a_mutant_meets_nothing_that_was_kept_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    once = cache(lambda: made.append(1))
+    once()
+    monkeypatch.setattr(trial, "mutated", lambda mutant: "")
+    monkeypatch.setattr(trial, "put", lambda *_: once())
+    real = Mutant("core", "core/boxes.py", "function", (3, 3), ("==", "!=", 0))
+    assert trial._attempt(Any, real, [], [once], [], {}, made.append)
+    once()
+    assert made == [1, 1]
+    # The photographs, which modules of tests load while they are imported, are kept like that.
+    assert shipped._cut_out in trial._caches(SimpleNamespace(items=[]))  # type: ignore[arg-type]
 
 
 TRIED = [

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import lessons_lib as ll
 from lessons_lib.baselines.guided import guided_backprop
 from lessons_lib.core import inputs
-from lessons_lib.core.engine import layouts
+from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.methods import Method
 from lessons_lib.core.preprocess import Preprocess, Region
 from lessons_lib.core.records import Explainable, Photo
@@ -163,11 +163,16 @@ def test_attention_is_rolled_out_for_each_picture_from_its_own_class_token(monke
     W = torch.tensor(
         [[[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[0.6, 0.0, 0.4], [0.5, 0.5, 0.0], [0, 1, 0]]]
     )
-    monkeypatch.setattr(
-        rollout, "_attention", lambda *_: ([W, W.flip(0)], Followed((None,), "", (0.0, 0.0, 16.0, 8.0)))
-    )
     model = Explainable(nn.Identity(), layout=partial(layouts.tokens, grid=(1, 2)))
-    one, other = ll.attention_rollout(model, torch.zeros(2, 3, 8, 16))
+    pictures = torch.zeros(2, 3, 8, 16)
+
+    def attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followed]:
+        assert network is model.network and batch is pictures
+        return [W, W.flip(0)], Followed((None,), "", (0.0, 0.0, 16.0, 8.0))
+
+    monkeypatch.setattr(rollout, "_attention", attention)
+    one, other = ll.attention_rollout(model, pictures)
+    assert [heat.region for heat in (one, other)] == [(0.0, 0.0, 16.0, 8.0)] * 2
     # Row 0 of (W' + 1)/2 · (W + 1)/2, where W' is the other picture's.
     torch.testing.assert_close(one.values, torch.tensor([[0.8 * 0.25 + 0.0 * 1, 0.8 * 0.15 + 0.2 * 1]]))
     second = torch.tensor([0.6, 0.25, 0.15]) @ torch.tensor([[0.8, 0.0, 0.2], [0.25, 0.75, 0.0], [0.0, 0.5, 0.5]])
@@ -209,6 +214,7 @@ A = torch.tensor([[[-1.0, 2.0]], [[3.0, -4.0]]])
 _TOP = 15 + math.sqrt(221)  # the larger eigenvalue of AᵀA = [[5, −11], [−11, 25]]
 _V = torch.tensor([-11.0, _TOP - 5]) / math.hypot(11, _TOP - 5)
 _S = torch.tensor([-3.75, 2.75]).softmax(dim=0)  # of the picture through either map, both scaled to 0…1
+PAPERS_EIGENCAM = partial(ll.eigencam, centred=False)
 NEGATIVE: dict[Method, list[float]] = {
     # The gradients are 0.5, −1 and 1, 0.5; their means −0.25 and 0.75; the score −1.25.
     ll.gradcam: [0.25 + 2.25, -0.5 - 3],
@@ -217,11 +223,11 @@ NEGATIVE: dict[Method, list[float]] = {
     ll.xgradcam: [2.5 - 3, -5 + 4],  # the maps add up to 1 and −1, the products to −2.5 and 1
     ll.gradcam_plus_plus: [-0.2 + 4, 0.4 - 16 / 3],  # α: 1/2.5; 1/1 and 1/1.5
     ll.ablationcam: [2 + 2.4, -4 - 3.2],  # without the maps the score is 1.25 and −2.25
-    ll.eigencam: [-float(_V @ A[:, 0, 0]), -float(_V @ A[:, 0, 1])],  # the strongest cell, −4.47, becomes positive
+    PAPERS_EIGENCAM: [-float(_V @ A[:, 0, 0]), -float(_V @ A[:, 0, 1])],  # the strongest cell, −4.47, becomes positive
 }
 
 
-@pytest.mark.parametrize("method", NEGATIVE, ids=lambda method: method.__name__)
+@pytest.mark.parametrize("method", NEGATIVE, ids=lambda method: getattr(method, "__name__", "eigencam"))
 def test_negative_activations_and_a_negative_score_by_hand(method: Method) -> None:
     linear = nn.Linear(4, 1)
     linear.weight.data, linear.bias.data = torch.tensor([[0.5, -1.0, 1.0, 0.5]]), torch.tensor([0.25])
@@ -235,8 +241,10 @@ def test_eigencams_strongest_cell_is_positive_whichever_sign_the_decomposition_g
     sign: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.linalg, "svd", lambda cells, full_matrices: Turned(sign * _V[None, None]))
-    heat = ll.explain(Ended(nn.Sequential(nn.Flatten(), nn.Linear(4, 1))), A, 0, layer="features", method=ll.eigencam)
-    assert heat.values[0].tolist() == pytest.approx(NEGATIVE[ll.eigencam], abs=1e-5)
+    heat = ll.explain(
+        Ended(nn.Sequential(nn.Flatten(), nn.Linear(4, 1))), A, 0, layer="features", method=PAPERS_EIGENCAM
+    )
+    assert heat.values[0].tolist() == pytest.approx(NEGATIVE[PAPERS_EIGENCAM], abs=1e-5)
 
 
 class Turned(NamedTuple):

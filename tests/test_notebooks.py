@@ -328,6 +328,7 @@ COMPARED = {
 }
 
 
+@pytest.mark.proof
 def test_a_notebook_alone_and_from_another_folder_is_compared_but_for_rounding(tmp_path: Path) -> None:
     root, project = NOTEBOOKS.parent, tmp_path / "project"
     shutil.copytree(root / "tools", project / "tools")

@@ -88,7 +88,7 @@ class Case:
         return peer.attribute(self.batch, target=torch.tensor(self.classes))[:, 0].detach()
 
 
-@pytest.fixture(scope="module", params=but_proofs(NETWORKS, "vgg16", "convnext_tiny"))
+@pytest.fixture(scope="module", params=but_proofs(NETWORKS, "vgg16", "convnext_tiny", "densenet121"))
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     yield Case(request.param, NETWORKS[request.param])
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import lessons_lib as ll
-from lessons_lib.core.engine import layouts
-from lessons_lib.core.engine.places import trace
+from lessons_lib.core.engine.places import layouts, trace
+from lessons_lib.core.engine.places.reading import Reading
+from lessons_lib.core.engine.places.trace import Followed
 
 Arranged = Callable[[Tensor], Tensor]
 
@@ -131,28 +133,58 @@ class Recurrent(nn.Module):
 
 
 QUERIES = torch.rand(1, 35, 3)
+NOWHERE = "its numbers stand for no places in the picture that can be told apart"
+LOST = "where in the picture its numbers come from can't be followed"
+AXES = "it has other axes than those of pictures, channels, rows and columns"
 REFUSED: dict[str, tuple[Arranged, str]] = {
-    "pooled": (lambda A: A.mean(dim=(2, 3))[:, None], "1 × 1 × 3, and its numbers stand for no places"),
-    "flattened": (lambda A: A.flatten(1)[:, None] @ torch.rand(105, 35), "1 × 1 × 35, and its numbers stand for no"),
-    "queries": (lambda A: F.scaled_dot_product_attention(QUERIES, tokens(A), tokens(A)), "stand for no places"),
-    "queries by hand": (lambda A: (QUERIES @ tokens(A).mT).softmax(-1) @ tokens(A), "stand for no places"),
-    "steps": (Recurrent(), "1 × 35 × 6, and where in the picture its numbers come from can't be followed"),
-    "sorted": (lambda A: tokens(A).sort(dim=1).values, "can't be followed"),
+    "pooled": (lambda A: A.mean(dim=(2, 3))[:, None], NOWHERE),
+    "flattened": (lambda A: A.flatten(1)[:, None] @ torch.rand(105, 35), NOWHERE),
+    "queries": (lambda A: F.scaled_dot_product_attention(QUERIES, tokens(A), tokens(A)), NOWHERE),
+    "queries by hand": (lambda A: (QUERIES @ tokens(A).mT).softmax(-1) @ tokens(A), NOWHERE),
+    "steps": (Recurrent(), LOST),
+    "sorted": (lambda A: tokens(A).sort(dim=1).values, LOST),
+    "sampled": (lambda A: F.grid_sample(A, torch.rand(1, 5, 7, 2), align_corners=False), LOST),
+    "mixed": (lambda A: torch.rand(35, 35) @ tokens(A), NOWHERE),
     "pruned": (lambda A: tokens(A)[:, SHUFFLE[:21]], "its 21 tokens that have a place do not fill a grid"),
-    "windows": (lambda A: A.unfold(3, 3, 2).permute(0, 3, 1, 2, 4).flatten(0, 1), "windows or regions, not pictures"),
-    "attention": (lambda A: (tokens(A) @ A.flatten(2)).softmax(-1), "these are attention weights"),
-    "heads": (lambda A: tokens(A).unflatten(2, (3, 1)).transpose(1, 2), "one axis more|other axes"),
-    "mixed": (lambda A: torch.rand(35, 35) @ tokens(A), "stand for no places"),
-    "sampled": (lambda A: F.grid_sample(A, torch.rand(1, 5, 7, 2), align_corners=False), "can't be followed"),
-    "uneven": (lambda A: A[:, :, [0, 1, 4]], "even steps"),
+    "twice": (lambda A: tokens(A)[:, [1, *range(1, 35)]], "several of its tokens stand for one place"),
+    "uneven": (lambda A: A[:, :, [0, 1, 4]], "its rows or columns do not lie at even steps"),
+    "uneven tokens": (lambda A: tokens(A[:, :, [0, 1, 4]]), "its tokens do not lie at even steps"),
+    "rows, then columns": (
+        lambda A: torch.cat([A.mean(dim=3), A.mean(dim=2)], dim=2),
+        "its tokens stand for no places in the picture",
+    ),
+    "and a row of none": (
+        lambda A: torch.cat([A, A.mean(dim=2, keepdim=True)], dim=2),
+        "some of its rows or columns stand for no place in the picture",
+    ),
+    "windows": (
+        lambda A: A.unfold(3, 3, 2).permute(0, 3, 1, 2, 4).flatten(0, 1),
+        "these are windows or regions, not pictures",
+    ),
+    "attention": (
+        lambda A: (tokens(A) @ A.flatten(2)).softmax(-1),
+        "each of its rows sums to 1: these are attention weights, from token to token, not a picture",
+    ),
+    "heads": (lambda A: tokens(A).unflatten(2, (3, 1)).transpose(1, 2), AXES),
+    "heads of one row": (
+        lambda A: A.mean(dim=2).unsqueeze(1).expand(1, 2, 3, 7),
+        "it has one axis more than those of pictures, channels and tokens",
+    ),
+    "and a row of zeros": (lambda A: torch.cat([A, torch.zeros(len(A), 3, 1, 7)], dim=2), AXES),
 }
+WAY_OUT = (
+    "Choose another layer, for example the block around it, or say how to read it with a layout in the model's record, "
+    "`ll.Explainable(network, layout=ll.layouts.nchw)`, or any function from that output to maps N × C × H × W."
+)
 
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_no_picture_or_can_not_be_followed_is_refused_with_its_shape(what: str) -> None:
-    arranged, sentence = REFUSED[what]
-    with pytest.raises(ValueError, match=rf"The layer's output is .*({sentence}).* Choose another layer"):
+    arranged, why = REFUSED[what]
+    shape = " × ".join(map(str, arranged(F.avg_pool2d(PICTURES[:1], 8)).shape))
+    with pytest.raises(ValueError) as raised:
         of(Arranging(arranged), PICTURES[:1])
+    assert str(raised.value) == f"The layer's output is {shape}, and {why}. {WAY_OUT}"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +192,8 @@ def test_what_is_no_picture_or_can_not_be_followed_is_refused_with_its_shape(wha
     [
         (lambda x: F.pad(x, (0, 8, 0, 24)), (0, 0, 64, 64)),  # to a square, as SAM
         (lambda x: F.pad(x, (8, 0, 0, 0)), (-8, 0, 56, 40)),
+        (lambda x: F.pad(x, (0, 0, 24, 0)), (0, -24, 56, 40)),
+        (lambda x: F.pad(x, (0, 24, 0, 0)), (0, 0, 80, 40)),
         (lambda x: F.interpolate(x, size=(80, 80), mode="bilinear"), (0, 0, 56, 40)),
         (lambda x: x[:, :, 16:, :32], (0, 16, 32, 40)),
         (lambda x: F.pad(x, (0, 1, 0, 1)), (0, 0, 56, 40)),  # a convolution's own padding, as timm's "same"
@@ -175,6 +209,14 @@ def test_a_margin_before_a_convolution_that_pads_by_itself_is_a_margin() -> None
     network.patches = nn.Conv2d(3, 3, 3, padding=1, bias=False)  # type: ignore[assignment]
     (heat,) = of(network, PICTURES[:1])
     assert heat.region == (0, -2, 56, 40)
+
+
+def test_what_a_network_pads_is_laid_on_a_photo_of_another_size() -> None:
+    inputs, region = torch.zeros(1, 3, 40, 56), (10.0, 20.0, 10.0 + 2 * 56, 20.0 + 3 * 40)  # 2 pixels across, 3 down
+    padded = Followed((None,), "", (-8.0, -4.0, 64.0, 50.0))
+    assert padded.laid(region, inputs) == (10 - 16, 20 - 12, 10 + 128, 20 + 150)
+    pooled = replace(padded, readings=(Reading(0, 1, (2, 3), (), (4.0, 36.0), (torch.nan, torch.nan)),))
+    assert pooled.laid(region, inputs) == (10 - 16, 20 + 12, 10 + 128, 20 + 108)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_where_a_preset_looks_is_where_the_map_lies() -> None:
         (v1.Compose([v1.CenterCrop(32), v1.Resize(16), v1.ToTensor()]), "The step Resize"),
         (v1.Compose([v1.Resize(32, max_size=40), v1.ToTensor()]), "The step Resize"),
         (v1.Compose([v1.Pad(4), v1.ToTensor()]), "The step Pad"),
-        (lambda image: torch.zeros(3, 8, 8), "Where on the photo the pixels of this function come from"),
+        (lambda image: torch.zeros(3, 8, 8), "Where on the photo the pixels of a function come from"),
     ],
 )
 def test_what_has_no_one_place_on_the_photo_is_refused(transform: Any, step: str) -> None:

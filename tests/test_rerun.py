@@ -1,7 +1,8 @@
 """Running the network again: the exact result by every way below the layer, bounded memory, nothing left behind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -200,7 +201,7 @@ def test_after_a_cancel_or_an_error_the_network_is_as_it_was(method, trouble: ty
             raise trouble
         return output[0]
 
-    with pytest.raises(trouble):
+    with pytest.raises(KeyboardInterrupt if trouble is KeyboardInterrupt else RuntimeError):
         ll.explain(network, PICTURES, target, layer="maps", method=partial(method, chunk=3))
     assert [module.training for module in network.modules()] == modes
     assert [parameter.requires_grad for parameter in network.parameters()] == flags
@@ -215,7 +216,7 @@ def test_an_error_of_the_target_in_the_second_run_is_raised_and_not_taken_for_a_
         calls.append(1)
         return output[0] if len(calls) == 1 else output[7]
 
-    with pytest.raises(IndexError):
+    with pytest.raises(RuntimeError, match=r"The target fails .*index 7"):
         ll.explain(network, PICTURES[0], target, layer="maps", method=ll.ablationcam)
 
 
@@ -226,3 +227,35 @@ def test_scores_from_the_layer_by_hand() -> None:
     w, b = seen.network[2].weight.sum().item(), seen.network[2].bias.item()
     expected = torch.tensor([[b, w + b, 2 * w + b], [100 + b, 100 + w + b, 100 + 2 * w + b]])
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(("disable", "silent"), [("", False), ("1", True)])
+def test_what_takes_longer_than_one_waits_gladly_shows_how_long(
+    disable: str, silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[dict[str, Any]] = []
+
+    def bar(rest: Iterable[Any], **options: Any) -> Iterable[Any]:
+        shown.append({"rest": len(list(rest)), **options})
+        return rest
+
+    monkeypatch.setattr("tqdm.auto.tqdm", bar)
+    monkeypatch.setenv("TQDM_DISABLE", disable)
+    for seconds in (0.5, 0.51):  # for the first of five chunks
+        times = iter((7.0, 7.0 + seconds))
+        monkeypatch.setattr(rerun, "perf_counter", lambda times=times: next(times))
+        found = rerun.in_chunks(lambda picture, numbers: 10 * picture + numbers, 1, 9, 2, "nine things")
+        assert found.tolist() == [[*range(9)]]
+    bar_of_five = {"rest": 4, "total": 5, "initial": 1, "unit": "chunk", "disable": silent}
+    assert shown == [{**bar_of_five, "desc": "nine things, about 2 s"}]
+
+
+@pytest.mark.parametrize("method", [ll.ablationcam, ll.scorecam])
+def test_the_bar_names_the_work(method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(rerun, "PATIENCE", -1.0)
+    monkeypatch.setattr("tqdm.auto.tqdm", lambda rest, desc, **_: names.append(desc) or rest)
+    ll.explain(Watched("nothing"), PICTURES, 0, layer="maps", method=method)
+    assert [name.rpartition(", about")[0] for name in names] == [
+        "6 variants of maps" if method is ll.ablationcam else "6 variants of the input"
+    ]

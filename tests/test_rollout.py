@@ -63,6 +63,8 @@ def test_timms_attention_is_rolled_out_by_hand(make: Any, options: dict[str, Any
     torch.testing.assert_close(rows.sum(dim=2), torch.ones(2, special + 24))
     for heat, row in zip(heats, rows, strict=True):
         torch.testing.assert_close(heat.values, row[0, special:].view(4, 6))
+        told = heat.words, heat.method, heat.layer, heat.region
+        assert told == ("attention rollout, no class", "attention_rollout", "3 blocks", (0.0, 0.0, 48.0, 32.0))
         assert heat.values.sum() == pytest.approx(1 - float(row[0, :special].sum()), abs=1e-5)
 
 
@@ -120,8 +122,12 @@ class Fewer(nn.Module):
 
 
 def test_tokens_that_grow_fewer_are_not_rolled_out() -> None:
-    with pytest.raises(ValueError, match="This Fewer attends within windows or to a changing number of tokens"):
+    with pytest.raises(ValueError) as raised:
         ll.attention_rollout(Fewer(), PICTURES)
+    assert str(raised.value) == (
+        "This Fewer attends within windows or to a changing number of tokens, and rollout needs the same tokens in "
+        "every block: take a gradient method, `ll.explain(…, method=ll.gradcam)`."
+    )
 
 
 def test_what_only_looks_like_timms_attention_is_not_read() -> None:

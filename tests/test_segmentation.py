@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torchvision.models import segmentation
 
 import lessons_lib as ll
-from lessons_lib.core.engine import layouts
 from lessons_lib.core.engine.captured import Captured
+from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.preprocess import Preprocess
 from lessons_lib.core.records import Explainable
 from lessons_lib.metrics import tables

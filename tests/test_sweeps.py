@@ -14,6 +14,7 @@ from lessons_lib.core.methods import gradcam
 from lessons_lib.core.records import Photo
 from lessons_lib.core.targets import ClassScore
 from lessons_lib.metrics import tables
+from lessons_lib.metrics.copies import copy_maps
 from lessons_lib.metrics.tables import Table
 from lessons_lib.photos.collage import scene
 from tools.recipes import measure
@@ -133,3 +134,37 @@ def test_masks_are_joined_and_none_of_them_is_nowhere() -> None:
     left, right = np.array([[True, False]]), np.array([[False, True]])
     assert tables.union([left, right], left).tolist() == [[True, True]]
     assert tables.union([], left).tolist() == [[False, False]]
+
+
+@pytest.mark.proof
+def test_the_table_of_the_family_holds_on_a_few_of_its_scenes() -> None:
+    few = [measure.CAT_AND_CUP.scene(index) for index in range(4)]
+    found = tables.class_maps(models.imagenet(), measure.FAMILY_LAYERS, few, measure.CLASSES, measure.FAMILY)
+    kept = tables.stored("family")
+    assert list(kept) == measure.FAMILY_LAYERS
+    for layer, rows in found.items():
+        for method, row in rows.items():
+            promised = kept[layer][method]
+            assert promised["maps"] == 2 * len(measure.CAT_AND_CUP)
+            assert row["own"] == pytest.approx(promised["own"], abs=3 * promised["spread"] / math.sqrt(row["maps"]))
+            assert row["luck"] == pytest.approx(promised["luck"], abs=0.03)
+        # Behind the layer no class goes into it: the share is that of any other class.
+        assert rows["eigencam"]["own"] == pytest.approx(rows["eigencam"]["control"])
+    for method, layers in measure.MANY_RUNS.items():
+        assert [layer for layer, rows in kept.items() if method in rows] == layers
+
+
+@pytest.mark.proof
+def test_the_table_of_copies_holds_on_a_few_of_its_scenes() -> None:
+    few = [scenes.scene(index) for scenes in measure.COPIES for index in range(2)]
+    compared = {"gradcam": measure.FAMILY["gradcam"], "gradcam_plus_plus": measure.FAMILY["gradcam_plus_plus"]}
+    found = copy_maps(models.imagenet(), ["blocks.4.2.bn2", "bn2"], few, measure.CLASSES, compared)
+    kept = tables.stored("copies")
+    assert list(kept) == measure.COPIES_LAYERS
+    for layer, rows in found.items():
+        for method, row in rows.items():
+            promised = kept[layer][method]
+            assert promised["maps"] == sum(map(len, measure.COPIES))
+            for figure in ("own", "luck"):
+                assert row[figure] == pytest.approx(promised[figure], abs=0.13), (layer, method, figure)
+            assert row["reached 0.5"] == pytest.approx(promised["reached 0.5"], abs=0.25), (layer, method)

@@ -1,5 +1,6 @@
 """The measured tables, counted by hand on maps that a stand-in for `explain` gives."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Box, Outlined, Photo
 from lessons_lib.core.targets import BoxScore, PixelScore, RegionScore
 from lessons_lib.metrics import tables
+from lessons_lib.metrics.copies import copy_maps, reached
 
 WIDE = (90, 60)
 MODEL: Any = "a model"
@@ -44,10 +46,16 @@ def answered(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Heatmap]) -> No
     monkeypatch.setattr(tables, "explain", explain)
 
 
+def found(monkeypatch: pytest.MonkeyPatch, boxes: list[Box], *second: str | None) -> None:
+    """Let the model find these boxes in the scene, and these classes come second there, and in no other scene."""
+    answers = {(MODEL, id(SCENE)): boxes, **{(MODEL, id(SCENE), n): kind for n, kind in enumerate(second)}}
+    monkeypatch.setattr(tables, "boxes", lambda model, scene: answers[model, id(scene)])
+    monkeypatch.setattr(tables, "runner_up", lambda model, scene, number: answers[model, id(scene), number])
+
+
 def test_maps_of_boxes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = [Box("cat", 0.9, CAT.edges), Box("dog", 0.8, DOG.edges), Box("dog", 0.7, (30.0, 30.0, 35.0, 35.0))]
-    monkeypatch.setattr(tables, "boxes", lambda model, scene: boxes)
-    monkeypatch.setattr(tables, "runner_up", lambda model, scene, number: {0: "dog", 1: None}[number])
+    found(monkeypatch, boxes, "dog", None)
     answers = {
         str(BoxScore(0)): lit((50, 60, 3.0), (5, 5, 1.0)),  # three parts on the cat, one on the dog
         str(BoxScore(1)): lit((30, 30, 2.0), (5, 5, 1.0), (5, 65, 1.0)),  # two on the ground, one on each dog
@@ -71,8 +79,7 @@ def test_maps_of_boxes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_box_has_no_other_to_be_swapped_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "boxes", lambda model, scene: [Box("cat", 0.9, CAT.edges)])
-    monkeypatch.setattr(tables, "runner_up", lambda model, scene, number: None)
+    found(monkeypatch, [Box("cat", 0.9, CAT.edges)], None)
     answered(monkeypatch, {str(BoxScore(0)): lit((50, 60, 1.0))})
     assert tables.box_maps(MODEL, [SCENE])["gradcam"] == {"peak": 1.0, "own": 1.0, "other": 0.0, "maps": 1.0}
 
@@ -99,6 +106,88 @@ def test_maps_of_regions_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
             "maps": 2.0,
         },
         abs=1e-5,
+    )
+
+
+def test_maps_of_classes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        "hound": lit((5, 5, 1.0), (5, 65, 2.0), (30, 30, 1.0)),  # three parts on the dogs, one on the ground
+        "tabby": lit((5, 5, 3.0), (50, 50, 1.0)),  # one part on the cat, and the peak beside it
+        "violin": lit((5, 5, 1.0), (50, 50, 1.0), (30, 30, 2.0)),
+    }
+
+    def at_layers(model: Any, scene: Photo, aims: list[Any], *, layers: list[str], method: Any) -> list[list[Heatmap]]:
+        assert model is MODEL and scene is SCENE and layers == ["low", "high"]
+        heats = [answers[aim.category] for aim in aims]
+        return [heats, [lit() for _ in heats]] if method == "one" else [heats[:1] * 3] * 2
+
+    monkeypatch.setattr(tables, "at_layers", at_layers)
+    classes, compared = {"cat": "tabby", "dog": "hound"}, {"first": "one", "second": "other"}
+    table = tables.class_maps(MODEL, ["low", "high"], [SCENE], classes, compared)  # type: ignore[arg-type]
+    assert {layer: list(rows) for layer, rows in table.items()} == {key: ["first", "second"] for key in ("low", "high")}
+    dogs, cat = 21 * 21 + 10 * 10, 50 * 20
+    assert table["low"]["first"] == pytest.approx(
+        {
+            "own": (3 / 4 + 1 / 4) / 2,
+            "spread": 1 / 4,
+            "luck": (dogs + cat) / 2 / (90 * 60),
+            "control": 1 / 4,
+            "peak": 1 / 2,
+            "other": (1 / 4 + 3 / 4) / 2,
+            "maps": 2.0,
+        }
+    )
+    assert table["high"]["first"]["own"] == table["high"]["first"]["control"] == 0
+    assert table["low"]["second"]["own"] == table["low"]["second"]["control"] == pytest.approx((3 / 4 + 0) / 2)
+
+
+COPIES = Photo(Image.new("RGB", WIDE), (PUP, DOG, outlined("dog", 40, 40, 50, 50)))
+
+
+@pytest.mark.parametrize(
+    ("cells", "at"),
+    [
+        ([(5, 65, 1.0), (5, 5, 0.51), (45, 45, 0.31)], {0.3: 3, 0.5: 2, 0.7: 1}),
+        ([(30, 30, 10.0), (5, 65, 6.9), (45, 45, 2.9)], {0.3: 1, 0.5: 1, 0.7: 0}),  # the peak itself is on the ground
+        ([], {0.3: 0, 0.5: 0, 0.7: 0}),  # no heat
+    ],
+)
+def test_a_copy_is_reached_by_its_hottest_pixel(cells: list[tuple[int, int, float]], at: dict[float, int]) -> None:
+    heat = replace(lit(*cells), photo=COPIES)
+    assert {share: reached(heat, share) for share in at} == at
+    assert reached(heat) == at[0.5]
+    assert reached(replace(heat, values=40 * heat.values)) == at[0.5]
+    assert reached(replace(heat, values=torch.ones(WIDE[::-1])), 1.0) == 3  # as hot as the peak is enough
+
+
+def test_maps_of_copies_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Photo(Image.new("RGB", WIDE), (CAT,))
+    answers = {
+        "hound": replace(lit((5, 65, 2.0), (5, 5, 1.2), (30, 30, 0.8)), photo=COPIES),  # two of three dogs at 0.5
+        "tabby": replace(lit((30, 30, 1.0), (50, 50, 0.25)), photo=one),
+        ("violin", 3): replace(lit((5, 65, 1.0)), photo=COPIES),
+        ("violin", 1): replace(lit((30, 30, 1.0)), photo=one),
+    }
+
+    def at_layers(model: Any, scene: Photo, aims: list[Any], *, layers: list[str], method: Any) -> list[list[Heatmap]]:
+        named, control = (aim.category for aim in aims)
+        return [[answers[named], answers[control, len(scene.objects)]] for _ in layers]
+
+    monkeypatch.setattr(tables, "at_layers", at_layers)
+    compared: Any = {"first": "one"}
+    table = copy_maps(MODEL, ["low", "high"], [COPIES, one], {"cat": "tabby", "dog": "hound"}, compared)
+    assert table["low"] == table["high"]
+    dogs, cat = 21 * 21 + 10 * 10 + 10 * 10, 50 * 20
+    assert table["low"]["first"] == pytest.approx(
+        {
+            "reached 0.3": 2 / 4,
+            "reached 0.5": 2 / 4,
+            "reached 0.7": 1 / 4,
+            "control": 1 / 4,
+            "own": (3.2 / 4 + 1 / 5) / 2,
+            "luck": (dogs + cat) / 2 / (90 * 60),
+            "maps": 2.0,
+        }
     )
 
 

@@ -75,6 +75,20 @@ def test_a_place_finds_the_box_that_shares_half_of_it_and_no_other() -> None:
         BoxScore(LESS).settled(found((BOX, 1, 0.9)))
 
 
+def test_every_run_keeps_all_boxes_of_a_detector_that_can_not_be_held_to_one_proposal() -> None:
+    network = Gives(None)
+    network.score_thresh, network.detections_per_img = 0.05, 100
+    first, picture = ll.BoxScore(0), torch.zeros(1, 3, 8, 8)
+    settled = first.settled(found(((0.0, 0.0, 8.0, 8.0), 1, 0.9)))
+    for target, given in ((first, None), (first, picture), (settled, None), (settled, picture)):
+        state = target.state(network, given)
+        assert state is not None
+        for _ in range(2):
+            with state():
+                assert (network.score_thresh, network.detections_per_img) == (-1.0, 10**9)
+            assert (network.score_thresh, network.detections_per_img) == (0.05, 100)
+
+
 def test_a_box_at_the_threshold_is_left_out() -> None:
     low = found((BOX, 1, 0.75), ((20.0, 20.0, 30.0, 30.0), 1, 0.5), ((40.0, 0.0, 50.0, 10.0), 1, 0.25))
     model = Explainable(Gives([low]), None, PIXELS)

@@ -114,7 +114,7 @@ WRONG: dict[str, list[tuple[Callable[..., Any], str]]] = {
         (lambda ls: sum(k for k, _ in ls), "You add up the kernels"),
     ],
     "feature_maps.convolve": [
-        (lambda x, w, s: conv(x, torch.rot90(w, 2, (1, 2)), s), "You turn the kernel round"),
+        (lambda x, w, s: conv(x, torch.rot90(w, 2, (1, 2)), s), "You flip the kernel"),
         (lambda x, w, s: conv(x, w, 1), "You forget the stride"),
         (lambda x, w, s: conv(x, w, s) / (w.shape[0] * w.shape[1] * w.shape[2]), "mean of the products"),
         (lambda x, w, s: conv(x, w.mT, s), "You swap the kernel's rows and columns"),

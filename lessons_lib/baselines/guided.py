@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lessons_lib.core import inputs
-from lessons_lib.core.engine import layouts
 from lessons_lib.core.engine.capture import Layer
 from lessons_lib.core.engine.captured import Captured
 from lessons_lib.core.engine.hooks import hooked
+from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.explain import explain
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Explainable

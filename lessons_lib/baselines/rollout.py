@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.core import inputs
+from lessons_lib.core.engine.calling import answer
+from lessons_lib.core.engine.captured import maps_of
 from lessons_lib.core.engine.hooks import hooked, left_as_found
 from lessons_lib.core.engine.places.trace import Followed, followed
 from lessons_lib.core.heatmap import Heatmap
@@ -51,7 +53,7 @@ def attention_rollout(model: Explainable | nn.Module, pictures: Any) -> Heatmap 
     for W in attention:
         rollout = (W + unit) / 2 @ rollout
     # N×T×H×W: what each token holds of each patch
-    cells = model.layout(rollout.mT) if model.layout else rollout[:, :, read.tokens]
+    cells = maps_of(rollout.mT, model.layout) if model.layout else rollout[:, :, read.tokens]
     special = len(unit) - cells[0, 0].numel()
     patches = slice(special, None) if model.layout else read.tokens.flatten()
     maps = (cells[:, 0] if special in _WITH_CLASS else cells[:, patches].mean(dim=1)).cpu()
@@ -70,13 +72,13 @@ def _attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followe
 
     def keep(read: Reader, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         emitted[module] = output
-        found.append(read(module, args, kwargs).mean(dim=1))
+        found.append(read(module, args, kwargs).mean(dim=1).float())
 
     with left_as_found(network), torch.no_grad(), ExitStack() as hooks:
         for module in network.modules():
             if read := _reads(module):
                 hooks.enter_context(hooked([module], after=partial(keep, read), with_kwargs=True))
-        network(batch.clone())
+        answer(network, batch.clone())
     name = type(network).__name__
     if not found:
         raise ValueError(

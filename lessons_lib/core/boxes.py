@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lessons_lib.core import inputs
 from lessons_lib.core.engine import detectors
+from lessons_lib.core.engine.calling import answer
 from lessons_lib.core.engine.hooks import left_as_found
-from lessons_lib.core.engine.outputs import rows
+from lessons_lib.core.engine.outputs import kind_of, rows, said
 from lessons_lib.core.preprocess import Region
 from lessons_lib.core.records import Box, Explainable, name_of
 
@@ -32,6 +34,8 @@ def boxes(model: Any, pictures: Any, threshold: float = 0.5) -> Any:
         >>> boxes(models.detector(), scene)
         [cat 1.00 · columns 64 to 141, rows 134 to 201, motorcycle 0.99 · columns 31 to 173, rows 55 to 166]
     """
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number) or not 0 <= threshold <= 1:
+        raise ValueError(f"A threshold lies between 0 and 1, and {said(threshold)} does not.")
     model = Explainable.of(model)
     found = [
         [box for box in _placed(model, output, size, region) if box.score > threshold]
@@ -55,8 +59,13 @@ def runner_up(model: Any, picture: Any, number: int = 0) -> str | None:
         'astronaut'
     """
     model = Explainable.of(model)
+    if not inputs.single(picture):
+        raise TypeError(f"The runner-up is asked of one picture, not of {kind_of(picture)}: give one of them.")
     with left_as_found(model.network), detectors.every_score(model.network):
         ((found, _, _),) = _run(model, picture)
+    count = len(found["scores"])
+    if not isinstance(number, int | np.integer) or isinstance(number, bool) or not 0 <= number < count:
+        raise ValueError(f"There is no box {said(number)}: the network finds {count}, numbered from 0.")
     own, edges = found["labels"][number], detectors.edges_of(found["boxes"][number])
     rows = {int(label): detectors.nearest(found, edges, int(label), least=0.0)[0] for label in found["labels"].unique()}
     scores = {label: float(found["scores"][row]) for label, row in rows.items() if row is not None and label != own}
@@ -66,7 +75,7 @@ def runner_up(model: Any, picture: Any, number: int = 0) -> str | None:
 def _run(model: Explainable, pictures: Any) -> list[tuple[dict[str, Tensor], tuple[int, int], Region]]:
     """Return for each picture what the detector gives, the size of its input, and where that lies on the photo."""
     with inputs.given(pictures, model) as (photos, batch, regions), torch.no_grad():
-        found = rows(model.network(batch.clone()), len(photos))
+        found = rows(answer(model.network, batch.clone()), len(photos))
     for one in found:
         detectors.held(one)
     height, width = batch.shape[2:]

@@ -2,23 +2,27 @@
 
 import warnings
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.core import inputs, layers, methods
+from lessons_lib.core import inputs, methods
+from lessons_lib.core.accepted.values import refuse_other_than_method
 from lessons_lib.core.engine import blank, capture, outputs
+from lessons_lib.core.engine.calling import called
 from lessons_lib.core.engine.capture import Layer
 from lessons_lib.core.engine.captured import Captured, scored
 from lessons_lib.core.heatmap import Heatmap, fuse
 from lessons_lib.core.inputs import OnePicture, Pictures
+from lessons_lib.core.layers import listing
 from lessons_lib.core.methods import Method, gradcam
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets.base import Target, asked_again, score, states
 from lessons_lib.core.targets.given import Asked, one_each
+
+_METHODS = [name for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__]
 
 
 @overload
@@ -58,7 +62,8 @@ def explain(
 ) -> Any:
     """Return where `model` looks for `target`, as a `Heatmap` on each picture.
 
-    The network runs in eval mode and is left as it was found, after an error too.
+    The network runs in eval mode and is left as it was found, after an error too. Meanwhile calls from other threads
+    wait for it; it is not to be run or trained there in another way, for it would run in eval mode, and be seen here.
 
     Args:
         model: a record from `models`, or any `nn.Module`.
@@ -112,13 +117,17 @@ def at_layers(
         >>> early.values.shape, late.values.shape
         (torch.Size([28, 28]), torch.Size([7, 7]))
     """
+    if not isinstance(layers, list | tuple):
+        raise TypeError(
+            f"`layers` is a list of layers, not {outputs.said(layers)}: for one of them, take `ll.explain(…, layer=…)`."
+        )
     found = _explained(model, pictures, target, list(layers), method)
     return [heats[0] if _one(pictures, target) else list(heats) for heats in zip(*found, strict=True)]
 
 
 def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Method) -> list[list[Heatmap]]:
     """Return for each number that is explained a map at each layer."""
-    _check(method)
+    refuse_other_than_method(method, _METHODS)
     model = Explainable.of(model)
     several = inputs.single(pictures) and isinstance(target, list | tuple)
     named = layer if layer is not None else model.layer
@@ -129,7 +138,7 @@ def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Metho
     ):
         aims = one_each(target, len(target) if several else len(photos), model)
         # choose the layer
-        taken, why = layers.last(model, batch, aims[: len(photos)]) if named is None else (named, "")
+        taken, why = listing.last(model, batch, aims[: len(photos)]) if named is None else (named, "")
         with states(aims, model.network):
             seen = capture.run_through(model.network, batch, _listed(taken), model.layout)  # run once
         found = []
@@ -177,15 +186,28 @@ def _maps(method: Method, seen: Captured) -> Tensor:
     Raises:
         TypeError, ValueError: the method returned something else.
     """
-    maps = method(seen)
+    on = f"{outputs.kind_of(seen.activations)} at layer {seen.layer!r}"
+    way_out = "give one that makes N × H × W of that, such as `ll.gradcam`"
+    maps = called(f"The method {_name(method)}", method, seen, on=on, way_out=way_out)
+    wrong = outputs.kind_of(maps)
     if not isinstance(maps, Tensor):
-        raise TypeError(f"The method returned {outputs.kind_of(maps)}, not a tensor of N × H × W.")
-    if maps.ndim != 3 or len(maps) != len(seen.inputs):
-        raise ValueError(
-            f"The method returned {outputs.kind_of(maps)} for {len(seen.inputs)} pictures; N × H × W is asked for: sum "
-            "over the channels, `.sum(dim=1)`."
-        )
+        raise TypeError(f"The method returned {wrong}, not a tensor of N × H × W: {_as_tensor(maps)}.")
+    if maps.is_complex():
+        raise TypeError("The method returned complex numbers: take their `.abs()` or their `.real`.")
+    if maps.ndim != 3 or len(maps) != len(seen.inputs) or not maps.numel():
+        way_out = "sum over the channels, `.sum(dim=1)`" if maps.ndim == 4 else "keep one map for each picture"
+        pictures = f"{len(seen.inputs)} picture{'s' * (len(seen.inputs) > 1)}"
+        raise ValueError(f"The method returned {wrong} for {pictures}; N × H × W is asked for: {way_out}.")
     return maps.detach().float().cpu()
+
+
+def _as_tensor(maps: Any) -> str:
+    """Return how a method's result becomes a tensor."""
+    if maps is None:
+        return "end it with `return` and the maps"
+    if isinstance(maps, list | tuple):
+        return "stack them, `torch.stack(maps)`"
+    return "`torch.as_tensor(maps)` makes it one" if hasattr(maps, "__array__") else "give one such as `ll.gradcam`"
 
 
 def _listed(layer: Any) -> list[Layer]:
@@ -194,18 +216,6 @@ def _listed(layer: Any) -> list[Layer]:
     if not layer:
         raise ValueError("The list of layers is empty: name one or more, or none at all for the last.")
     return list(layer)
-
-
-def _check(method: Any) -> None:
-    """Refuse what is no method, and name the function where its name was given."""
-    if callable(method):
-        return
-    if not isinstance(method, str):
-        raise TypeError(f"A method is a function such as `ll.gradcam`, not {method!r}.")
-    plain = method.lower().replace("++", "_plus_plus")
-    known = [name for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__]
-    meant = next(iter(get_close_matches(plain, known)), "gradcam")  # what is spelt right is nearest to itself
-    raise TypeError(f"A method is a function, not its name {method!r}: give `method=ll.{meant}`, without quotes.")
 
 
 def _name(method: Method) -> str:

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lessons_lib import show
+from lessons_lib.core.accepted.values import as_mask
+from lessons_lib.core.engine.outputs import said
 from lessons_lib.core.preprocess import Region
 from lessons_lib.core.records import Photo
 from lessons_lib.show.ties import first_peak, largest_first
@@ -81,10 +83,11 @@ class Heatmap:
 
     def share_on(self, mask: np.ndarray) -> float:
         """Return the share of the heat that lies on `mask` (height×width bool, in the photo's pixels), 0 to 1."""
-        heat, mask = self.on_photo(), np.asarray(mask, dtype=bool)
+        heat, mask = self.on_photo(), as_mask(mask)
         if mask.shape != heat.shape:
             raise ValueError(
-                f"The mask is {' × '.join(map(str, mask.shape))} and the photo {heat.shape[0]} × {heat.shape[1]}."
+                f"The mask is {' × '.join(map(str, mask.shape))} and the photo {heat.shape[0]} × {heat.shape[1]}: give "
+                "a mask of the photo's own height and width."
             )
         total = float(heat.sum(dtype=np.float64))
         return float(heat[mask].sum(dtype=np.float64)) / total if total else 0.0
@@ -162,9 +165,14 @@ def fuse(heats: Sequence[Heatmap]) -> Heatmap:
         >>> explain(models.imagenet(), photos.cat(), "tiger cat", layer=["blocks.4", "bn2"]).layer      # the same
         'blocks.4 + bn2'
     """
+    if not isinstance(heats, list | tuple) or not all(isinstance(heat, Heatmap) for heat in heats):
+        parts = heats if isinstance(heats, list | tuple) else [heats]
+        wrong = heats if isinstance(heats, Heatmap) else next(one for one in parts if not isinstance(one, Heatmap))
+        raise TypeError(f"Several heatmaps are fused, as `ll.at_layers` returns them in a list, not {said(wrong)}.")
     if not heats:
         raise ValueError("There is no map to fuse: name at least one layer.")
-    if len({heat.photo.image.size for heat in heats}) > 1 or len({heat.region for heat in heats}) > 1:
+    first, *others = heats
+    if not all(heat.region == first.region and _same_picture(heat.photo, first.photo) for heat in others):
         raise ValueError("These maps lie on different pictures: fuse the maps of one picture.")
     finest = max((heat.values.shape for heat in heats), key=torch.Size.numel)
     maps = [
@@ -172,3 +180,7 @@ def fuse(heats: Sequence[Heatmap]) -> Heatmap:
         for heat in heats
     ]
     return replace(heats[0], values=torch.stack(maps).mean(dim=0), layer=" + ".join(heat.layer for heat in heats))
+
+
+def _same_picture(one: Photo, other: Photo) -> bool:
+    return one is other or np.array_equal(np.asarray(one.image), np.asarray(other.image))

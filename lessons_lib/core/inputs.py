@@ -3,16 +3,18 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
+from lessons_lib.core.accepted.images import no_picture, told_as_damaged, upright_rgb
 from lessons_lib.core.engine.hooks import forwards, left_as_found
-from lessons_lib.core.engine.outputs import kind_of
+from lessons_lib.core.engine.outputs import kind_of, said
 from lessons_lib.core.preprocess import Region
 from lessons_lib.core.records import Explainable, Outlined, Photo
 
@@ -143,14 +145,34 @@ def ready(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[
         pictures: a photo or a Pillow image, a list of them, or a tensor.
         model: whose transform, device and type the tensor is made for.
     """
-    if len(pictures if isinstance(pictures, Tensor | list | tuple) else [pictures]) == 0:
-        raise ValueError("There is no picture to explain: give one or more.")
-    return (_of_tensor if isinstance(pictures, Tensor) else _of_photos)(pictures, model)
+    if isinstance(pictures, Tensor):
+        return _of_tensor(pictures)
+    return _of_photos(list(pictures) if isinstance(pictures, list | tuple) else [pictures], model)
 
 
-def _of_tensor(pictures: Tensor, _model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
+def _of_tensor(pictures: Tensor) -> tuple[list[Photo], Tensor, list[Region]]:
+    if pictures.is_nested:
+        raise TypeError(
+            "A nested tensor holds pictures of several sizes: explain them one by one, of `pictures.unbind()`."
+        )
+    if pictures.layout != torch.strided:
+        raise TypeError(
+            f"This tensor is stored as {str(pictures.layout).removeprefix('torch.')}: give `pictures.to_dense()`."
+        )
+    if pictures.is_meta:
+        raise ValueError(
+            "This tensor lies on the device 'meta', which holds no pixels: give one that does, on the CPU, say."
+        )
+    shape = " × ".join(map(str, pictures.shape)) or "one number"
     if pictures.ndim not in (3, 4):
-        raise ValueError(f"A batch is N × C × H × W and a picture C × H × W; this tensor is {kind_of(pictures)}.")
+        way_out = "; a grey picture has a channel, too: `pictures[None]`" if pictures.ndim == 2 else ""
+        raise ValueError(f"A batch is N × C × H × W and a picture C × H × W; this tensor is {shape}{way_out}.")
+    if pictures.ndim == 4 and not len(pictures):
+        raise ValueError(_NO_PICTURE)
+    if not pictures.numel():
+        raise ValueError(f"This tensor is {shape}, so there is no pixel in it: give pictures that have some.")
+    if pictures.is_quantized:
+        raise TypeError("This tensor is quantised, and a network takes floating point: give `pictures.dequantize()`.")
     if not pictures.is_floating_point():
         raise TypeError(
             f"This tensor holds {str(pictures.dtype).removeprefix('torch.')}, and a network takes what it was "
@@ -162,27 +184,40 @@ def _of_tensor(pictures: Tensor, _model: Explainable) -> tuple[list[Photo], Tens
     return [_Shown(one) for one in batch], batch, [(0.0, 0.0, float(width), float(height))] * len(batch)
 
 
-def _of_photos(pictures: Any, model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
-    given = list(pictures) if isinstance(pictures, list | tuple) else [pictures]
+_NO_PICTURE = "There is no picture to explain: give one or more."
+
+
+def _of_photos(given: list[Any], model: Explainable) -> tuple[list[Photo], Tensor, list[Region]]:
+    if not given:
+        raise ValueError(_NO_PICTURE)
     for one in given:
         if not isinstance(one, OnePicture):
             raise TypeError(
-                f"Give photos, PIL images or one batch tensor, not {kind_of(one)}: open a file with "
-                "`ll.photos.open(path)`, stack tensors with `torch.stack`, make an array a picture with "
-                "`PIL.Image.fromarray`."
+                f"Give photos, PIL images or one batch tensor, not {said(one)}: {no_picture(one, len(given))}."
             )
     if model.transform is None:
         raise ValueError(
             "This model comes without preprocessing, so it can't take a photo: give it a tensor that is ready for it, "
             "or a record, `ll.Explainable(network, transform=ll.Preprocess(256, 224))`."
         )
-    photos = [one if isinstance(one, Photo) else Photo(upright_rgb(one)) for one in given]
+    photos = [_photo(one) for one in given]
     inputs = [model.transform(photo.image) for photo in photos]
     if len({one.shape for one in inputs}) > 1:
         raise ValueError("These photos have different sizes and this model does not crop: explain them one by one.")
     dtype = next((p.dtype for p in model.network.parameters() if p.is_floating_point()), torch.float32)
     batch = torch.stack(inputs).to(model.device, dtype)
     return photos, batch, [model.transform.region(*photo.image.size) for photo in photos]
+
+
+def _photo(given: OnePicture) -> Photo:
+    """Return a picture as an upright RGB photo; one that is a photo with its objects, which lie as its image does."""
+    if not isinstance(given, Photo):
+        return Photo(upright_rgb(given))
+    if given.image.mode == "RGB" and all(given.image.size):
+        with told_as_damaged("This photo"):
+            given.image.load()
+        return given
+    return replace(given, image=upright_rgb(given.image))
 
 
 class _Shown(Photo):
@@ -207,33 +242,3 @@ class _Shown(Photo):
         low, high = bands.min(), bands.max()
         bands = np.rint((bands - low) / (high - low if high > low else 1) * 255).astype(np.uint8)
         return Image.fromarray(bands.transpose(1, 2, 0).copy())
-
-
-def upright_rgb(picture: Image.Image) -> Image.Image:
-    """Return any picture of Pillow's as upright RGB: every picture comes into the course through this door.
-
-    Turned as its EXIF orientation says; transparent parts over white; more than 8 bits a pixel scaled from the
-    picture's own darkest to its brightest value; of an animation, the first frame.
-    """
-    picture.seek(0)
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
-        return _eight_bits(upright).convert("RGB")
-    if upright.has_transparency_data:
-        over = upright.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
-    return upright.convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Scale a grey picture of more than 8 bits from its own darkest…brightest value to 0…255.
-
-    The picture's own range, because cameras and scanners keep 10 to 14 bits in 16; a picture of one value becomes
-    mid-grey. An infinity is as bright or as dark as the others get, and what is no number is dark.
-    """
-    values = np.asarray(picture, dtype=np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    scaled = (values - low) / (high - low) * 255 if high > low else np.full_like(values, 127.5)
-    return Image.fromarray(np.round(scaled).astype(np.uint8))

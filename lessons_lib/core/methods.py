@@ -158,14 +158,17 @@ def gradcam_plus_plus(seen: Captured) -> Tensor:
     return (w[:, :, None, None] * A).sum(dim=1)
 
 
-def eigencam(seen: Captured) -> Tensor:
-    """Eigen-CAM: the feature maps, projected on the direction in which they are strongest. The target plays no part.
+def eigencam(seen: Captured, centred: bool = True) -> Tensor:
+    """Eigen-CAM: the feature maps, projected on the direction in which they vary most. The target plays no part.
 
     Formula: O = U Σ Vᵀ with the cells as rows and the channels as columns; the map is O · V_1, Muhammad & Yeasin,
-    "Eigen-CAM", arXiv 2008.00299.
+    "Eigen-CAM", arXiv 2008.00299. The gradient is never asked for.
 
-    The paper leaves the sign of V_1 open. Here the cell of the largest magnitude is positive. O is not centred, as in
-    the paper: after a ReLU no cell of the map is negative. The gradient is never asked for.
+    Departures: the paper's O is A itself; here each channel's mean over the cells is taken away first, which makes V_1
+    the first principal component. The paper leaves V_1's sign open; here the cell of the largest magnitude is positive.
+
+    Args:
+        centred: False gives the paper's own map, `partial(eigencam, centred=False)`.
 
     Returns:
         N×H×W in units of the activations.
@@ -176,7 +179,9 @@ def eigencam(seen: Captured) -> Tensor:
     """
     A = seen.activations
     cells = A.flatten(2).transpose(1, 2).to(torch.promote_types(A.dtype, torch.float32))  # no SVD in half precision
-    V1 = torch.linalg.svd(cells, full_matrices=False).Vh[:, 0]
+    cells = cells - cells.mean(dim=1, keepdim=True) if centred else cells
+    finite = torch.where(cells.isfinite().all(dim=(1, 2), keepdim=True), cells, 0)  # a picture of NaN spoils no other
+    V1 = torch.linalg.svd(finite, full_matrices=False).Vh[:, 0]
     values = (cells @ V1[:, :, None]).squeeze(2)
     strongest = values.gather(1, values.abs().argmax(dim=1, keepdim=True))
     return (values * strongest.sign()).view(len(A), *A.shape[2:])

@@ -1,7 +1,9 @@
 """A picture made ready for a network, and where on the picture the network then looks."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import pil_modes_mapping
 from torchvision.transforms.v2 import functional as F
+
+from lessons_lib.core.engine.outputs import said
 
 Region = tuple[float, float, float, float]
 """Left, top, right and bottom in a photo's pixels; it may reach over the photo's edge."""
@@ -36,6 +41,17 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: InterpolationMode = InterpolationMode.BILINEAR
+
+    def __post_init__(self) -> None:
+        settled = {
+            "resize": _size("resize", self.resize),
+            "crop": _size("crop", self.crop),
+            "mean": _three("mean", self.mean),
+            "std": _three("std", self.std),
+            "interpolation": _mode(self.interpolation),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)  # a frozen record's one conversion
 
     def __call__(self, image: Image.Image) -> Tensor:
         if self.resize is not None:
@@ -71,6 +87,51 @@ class Preprocess:
         return left * width / wide, top * height / high, right * width / wide, bottom * height / high
 
 
+def _size(name: str, given: Any) -> int | tuple[int, int] | None:
+    """Return a side, or height and width, as Python's own numbers."""
+    if given is None:
+        return None
+    sides = list(given) if isinstance(given, list | tuple) else [given]
+    whole = all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in sides)
+    if not whole or len(sides) not in (1, 2) or min(sides) < 1:
+        what = "the shorter side" if name == "resize" else "the side of a square"
+        raise ValueError(f"{name} is {what}, or height and width, in whole pixels, not {said(given)}: `{name}=224`.")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
+def _three(name: str, given: Any) -> tuple[float, float, float]:
+    """Return the mean or the std of three channels as Python's own numbers."""
+    try:
+        red, green, blue = (float(one) for one in given)
+    except (TypeError, ValueError):
+        each = f"({given}, {given}, {given})" if isinstance(given, int | float) else "(0.5, 0.5, 0.5)"
+        raise ValueError(
+            f"{name} is three numbers, one for each channel, not {said(given)}: `{name}={each}`."
+        ) from None
+    if name == "std" and not 0 < min(red, green, blue) <= max(red, green, blue) < math.inf:
+        raise ValueError(f"Pixels are divided by std, so {said(given)} can't be: give numbers above 0.")
+    if name == "mean" and not max(abs(red), abs(green), abs(blue)) <= 1:
+        scaled = ", ".join(f"{one / 255:.3f}" for one in (red, green, blue))
+        way_out = (
+            f": divided by 255 it is `mean=({scaled})`, and std likewise" if math.isfinite(red + green + blue) else ""
+        )
+        raise ValueError(f"mean is in units of [0, 1], not {said(given)}{way_out}.")
+    return red, green, blue
+
+
+def _mode(given: Any) -> InterpolationMode:
+    """Return a way to interpolate from itself, its name or Pillow's number."""
+    known = {mode.value: mode for mode in InterpolationMode} | {
+        pil_modes_mapping[mode]: mode for mode in InterpolationMode if mode in pil_modes_mapping
+    }
+    mode = given if isinstance(given, InterpolationMode) else known.get(given) if isinstance(given, str | int) else None
+    if mode is None:
+        raise ValueError(
+            f"There is no interpolation {said(given)}: `InterpolationMode.BILINEAR` is one, of torchvision.transforms."
+        )
+    return mode
+
+
 _TO_TENSOR = ("ToTensor", "PILToTensor", "ToImage", "ToPureTensor", "ToDtype", "ConvertImageDtype")
 """Steps that move no pixel, by their names in torchvision; timm puts "Maybe" before some."""
 
@@ -100,9 +161,17 @@ def preprocess_of(transform: Callable[..., Any]) -> Preprocess:
     if kind in ("ImageClassification", "SemanticSegmentation"):
         crop = _asked(getattr(preset, "crop_size", None))
         return Preprocess(_asked(preset.resize_size), crop, tuple(preset.mean), tuple(preset.std), preset.interpolation)
-    steps = getattr(transform, "transforms", None)
+    if hasattr(transform, "transforms") and callable(preset.transforms) and hasattr(preset, "url"):
+        raise TypeError(
+            f"{kind} names weights, and the transform is what its method makes: `{kind}.{preset.name}.transforms()`."
+        )
+    if isinstance(preset, partial) and isinstance(preset.func, type):
+        raise TypeError("The transform is what this makes: call it, `WEIGHTS.transforms()`.")
+    steps = getattr(transform, "transforms", None) or (
+        [transform] if kind in ("Resize", "CenterCrop", *_TO_TENSOR) else None
+    )
     if not isinstance(steps, list | tuple):
-        raise TypeError(f"Where on the photo the pixels of this {kind} come from can't be told: {_WAY_OUT}")
+        raise TypeError(f"Where on the photo the pixels of {said(transform)} come from can't be told: {_WAY_OUT}")
     return _composed(steps)
 
 

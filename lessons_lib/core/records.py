@@ -1,9 +1,7 @@
 """What the rooms hand one another: a photo, a box on it, and a network with all that is needed to explain it."""
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +9,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lessons_lib import show
-from lessons_lib.core.engine.layouts import Layout
+from lessons_lib.core.accepted.values import as_mask, names, no_network, whole
+from lessons_lib.core.engine.calling import called
+from lessons_lib.core.engine.capture import find
 from lessons_lib.core.engine.names import near
+from lessons_lib.core.engine.outputs import kind_of, said
+from lessons_lib.core.engine.places.layouts import Layout
 from lessons_lib.core.preprocess import Preprocess, preprocess_of
 
 Edges = tuple[float, float, float, float]
@@ -30,6 +32,9 @@ class Outlined:
 
     name: str
     mask: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", as_mask(self.mask))  # a frozen record's one conversion
 
     @property
     def edges(self) -> Edges:
@@ -62,6 +67,17 @@ class Photo:
     title: str = ""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.image, Image.Image):
+            raise TypeError(
+                f"A photo is made of a Pillow image, not of {said(self.image)}: open a file with "
+                "`ll.photos.open(path)`, make an array one with `PIL.Image.fromarray(array)`."
+            )
+        if not isinstance(self.objects, list | tuple) or not all(isinstance(one, Outlined) for one in self.objects):
+            raise TypeError(
+                f"A photo's objects are several `ll.Outlined(name, mask)` in a tuple, not {said(self.objects)}."
+            )
+        if not isinstance(self.title, str):
+            raise TypeError(f"A photo's title is text, not {said(self.title)}.")
         for item in self.objects:
             if item.mask.shape != self.image.size[::-1]:
                 raise ValueError(
@@ -140,13 +156,39 @@ class Explainable:
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, nn.Module):
-            raise TypeError(f"A network is an `nn.Module`, not a {type(self.network).__name__}.")
+            raise TypeError(f"A network is an `nn.Module`, not {no_network(self.network)}.")
+        if isinstance(self.network, torch.fx.GraphModule) and "eval" in vars(self.network):
+            raise TypeError("An exported program has no layers to look at: give the network that it was made from.")
         if isinstance(self.network, torch.jit.ScriptModule):
             raise TypeError(
                 "A scripted or traced network shows nothing of what its layers emit: give the network it was made from."
             )
+        if isinstance(self.layer, nn.Module):
+            object.__setattr__(self, "layer", find(self.network, self.layer)[1])
+        elif not isinstance(self.layer, str | None):
+            raise TypeError(
+                f"A record's layer is one dotted name, not {said(self.layer)}: name several in "
+                "`ll.explain(…, layer=[…])`."
+            )
         if self.transform is not None:
             object.__setattr__(self, "transform", preprocess_of(self.transform))  # a frozen record's one conversion
+        object.__setattr__(self, "categories", names(self.categories))
+        for name, example in (("layout", "ll.layouts.nchw"), ("probability", "torch.sigmoid")):
+            if (given := getattr(self, name)) is not None and not callable(given):
+                raise TypeError(f"A record's {name} is a function such as `{example}`, not {said(given)}.")
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return what the record's `probability` makes of logits.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: it fails, or gives something of another shape.
+        """
+        assert self.probability is not None
+        way_out = "give one that keeps the shape, such as `torch.sigmoid` or `functools.partial(torch.softmax, dim=0)`"
+        found = called("The record's probability", self.probability, logits, on=kind_of(logits), way_out=way_out)
+        if not isinstance(found, Tensor) or found.shape != logits.shape:
+            raise ValueError(f"The record's probability makes {kind_of(found)} of {kind_of(logits)}: {way_out}.")
+        return found
 
     @classmethod
     def of(cls, model: "Explainable | nn.Module") -> "Explainable":
@@ -183,8 +225,12 @@ def index_of(category: int | str, model: Explainable) -> int:
             f"This model's classes have no names, so {category!r} can't be found: give the class by its index."
         )
     found = [index for index, name in enumerate(model.categories) if name == category]
+    plain = category.strip().casefold()
+    found = found or [index for index, name in enumerate(model.categories) if name.casefold() == plain]
+    if not found and plain.isdecimal() and int(plain) < len(model.categories):
+        raise ValueError(f"There is no class {category!r}: give an index without quotes, {int(plain)}.")
     if not found:
-        offer = near(category, model.categories, otherwise="see model.categories")
+        offer = near(category, model.categories, otherwise="see `model.categories`")
         raise ValueError(f"There is no class {category!r}; {offer}.")
     if len(found) > 1:
         raise ValueError(
@@ -196,14 +242,6 @@ def index_of(category: int | str, model: Explainable) -> int:
 def name_of(index: int, model: Explainable) -> str:
     """Return the name of a class, or "class 7" where the model's classes have no names."""
     return model.categories[index] if index < len(model.categories) else f"class {index}"
-
-
-def whole(category: Any) -> int:
-    """Return an index as an int, whatever kind of whole number it is."""
-    try:
-        return operator.index(category)
-    except TypeError:
-        raise TypeError(f"A class is given by its index or its name, not by {category!r}.") from None
 
 
 def shown(score: float) -> str:

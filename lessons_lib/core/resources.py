@@ -8,13 +8,22 @@ from pathlib import Path
 def data(*parts: str) -> Path:
     """Return the path of a file under `data/`: inside an installed package, beside the package in a checkout.
 
+    Raises:
+        FileNotFoundError: there is no such folder.
+
     Example:
         >>> data("outlines", "cat.json").name
         'cat.json'
     """
     package = Path(str(files("lessons_lib")))
     inside = package / "data"
-    return (inside if inside.is_dir() else package.parent / "data").joinpath(*parts)
+    folder = inside if inside.is_dir() else package.parent / "data"
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder data beside lessons_lib in {str(package.parent)!r}: fetch the repository again, or "
+            "install the package again."
+        )
+    return folder.joinpath(*parts)
 
 
 def needs(what: str, *modules: str) -> None:

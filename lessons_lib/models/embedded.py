@@ -189,7 +189,7 @@ def lesson(name: str) -> Explainable:
         Explainable(VisionTransformer, layer encoder.layers.encoder_layer_5.ln_1, resize 112, crop 112, 5
         categories)
     """
-    if name not in _TWINS:
+    if not isinstance(name, str) or name not in _TWINS:
         raise ValueError(f"No lesson runs on a model {name!r}: choose one of {', '.join(_TWINS)}.")
     embedded, twin = _TWINS[name]
     return full_size(twin) if os.environ.get("LESSONS_FULL_SIZE") == "1" else embedded()

@@ -1,17 +1,22 @@
 """Torchvision's full-size networks with their published weights, which are downloaded once."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from errno import EACCES, EEXIST, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from urllib.error import URLError
 
 import torch
 from torch import Tensor
 from torchvision.models import Weights, get_model_builder, get_model_weights
 
 from lessons_lib.core.engine.names import near
+from lessons_lib.core.engine.outputs import said
 from lessons_lib.core.preprocess import Preprocess, preprocess_of
 from lessons_lib.core.records import Explainable
 
@@ -54,12 +59,13 @@ def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
     Example:
         >>> explain(models.full_size("vit_b_16"), photos.cat(), "tabby")
     """
-    if name not in _NETWORKS:
-        raise ValueError(f"There is no full-size network {name!r}; {near(name, _NETWORKS)}.")
+    if not isinstance(name, str) or name not in _NETWORKS:
+        raise ValueError(f"There is no full-size network {said(name)}; {near(str(name), _NETWORKS)}.")
     chosen = _NETWORKS[name]
     sets = get_model_weights(chosen.builder)
-    if weights is not None and weights not in sets.__members__:
-        raise ValueError(f"{name} has no weights {weights!r}; {near(weights, sets.__members__)}.")
+    weights = weights.name if isinstance(weights, sets) else weights
+    if weights is not None and (not isinstance(weights, str) or weights not in sets.__members__):
+        raise ValueError(f"{name} has no weights {said(weights)}; {near(str(weights), sets.__members__)}.")
     entry = sets[weights or "DEFAULT"]
     sizes: dict[str, Any] = {"num_classes": len(entry.meta["categories"])}
     if name in ("fasterrcnn", "deeplabv3"):
@@ -68,7 +74,11 @@ def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
         sizes["aux_loss"] = True
     network = get_model_builder(chosen.builder)(weights=None, **sizes)
     if weights is not None:
-        network.load_state_dict(_downloaded(entry))
+        entries = _downloaded(entry)
+        try:
+            network.load_state_dict(entries)
+        except (RuntimeError, TypeError) as error:
+            raise RuntimeError(_damaged(_file(entry))) from error
     return Explainable(
         network=network.eval(),
         layer=chosen.layer,
@@ -78,15 +88,45 @@ def full_size(name: str, weights: str | None = "DEFAULT") -> Explainable:
     )
 
 
+def _file(entry: Weights) -> Path:
+    """Return where torch keeps these weights."""
+    return Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+
+
 def _downloaded(entry: Weights) -> dict[str, Tensor]:
-    file = Path(torch.hub.get_dir(), "checkpoints", Path(entry.url).name)
+    file = _file(entry)
+    if file.is_file() and not _is_whole(file):  # torch looks only at what it downloads
+        raise RuntimeError(_damaged(file))
     try:
         return torch.hub.load_state_dict_from_url(entry.url, map_location="cpu", check_hash=True, weights_only=True)
+    except (UnpicklingError, EOFError) as error:
+        raise RuntimeError(_damaged(file)) from error
+    except RuntimeError as error:
+        raise RuntimeError(f"The download of {entry.url} is damaged ({error}): try again.") from error
     except (OSError, HTTPException) as error:
+        if isinstance(error, OSError) and not isinstance(error, URLError) and error.errno in _OF_THE_CACHE:
+            raise RuntimeError(
+                f"torch's cache, {str(file.parent)!r}, can't be written ({error.strerror}): set the environment "
+                "variable TORCH_HOME to a folder with room where you may write."
+            ) from None
         raise ConnectionError(
             f"The weights {entry} can't be downloaded from {entry.url} ({error}): connect this machine to the network, "
             f"or copy the file to {file} from one that is; the embedded models need no download."
         ) from None
+
+
+_OF_THE_CACHE = {EACCES, EPERM, EROFS, ENOSPC, EEXIST, ENOTDIR, EISDIR, ENOENT}
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether a file's SHA-256 begins as its name ends, which is how torch names what it downloads."""
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    return found.startswith(file.stem.rpartition("-")[2])
+
+
+def _damaged(file: Path) -> str:
+    return f"The file {str(file)!r} is damaged or another one: delete it, and it is downloaded again."
 
 
 def _preprocess(entry: Weights) -> Preprocess:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from lessons_lib.core.resources import data, needs
 from lessons_lib.models.networks import Stages
 
+_LIST = "fetch it again from the repository, `git checkout -- data/weights/SHA256SUMS`"
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -33,7 +35,10 @@ def load(name: str, network: Network) -> Network:
     remedy = f"fetch it again from the repository, or make it: python -m tools.recipes.train {name}"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path.name} in data/weights: {remedy}.")
-    content = checked(path, _sums(path.parent).get(path.name, "none"), remedy)
+    sums = _sums(path.parent)
+    if path.name not in sums:
+        raise ValueError(f"The list data/weights/SHA256SUMS has no line for {path.name}: {_LIST}.")
+    content = checked(path, sums[path.name], remedy)
     try:
         entries = parse(content)
     except SafetensorError as error:
@@ -60,7 +65,8 @@ def save(name: str, network: nn.Module) -> Path:
         raise ValueError(f"The weights {', '.join(broken)} are not finite in half precision: train at a lower rate.")
     path = path_of(name)
     path.write_bytes(serialise(halves))
-    sums = _sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    listed = _sums(path.parent) if path.with_name("SHA256SUMS").is_file() else {}
+    sums = listed | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
     lines = [f"{sha256}  {file}\n" for file, sha256 in sorted(sums.items())]
     path.with_name("SHA256SUMS").write_text("".join(lines), encoding="utf-8")
     return path
@@ -95,8 +101,15 @@ def path_of(name: str) -> Path:
 
 def _sums(folder: Path) -> dict[str, str]:
     sums = folder / "SHA256SUMS"
-    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
-    return {file: sha256 for sha256, file in (line.split() for line in lines)}
+    try:
+        lines = [line.split() for line in sums.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"The list data/weights/SHA256SUMS is missing: {_LIST}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The list data/weights/SHA256SUMS can't be read ({error}): {_LIST}.") from None
+    if any(len(line) != 2 or len(line[0]) != 64 for line in lines):
+        raise ValueError(f"The list data/weights/SHA256SUMS is damaged: {_LIST}.")
+    return {file: sha256 for sha256, file in lines}
 
 
 def _shapes(entries: dict[str, Tensor]) -> dict[str, torch.Size]:

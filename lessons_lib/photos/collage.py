@@ -1,5 +1,6 @@
 """Making scenes: objects cut from photographs and pasted on a ground, so that each object's pixels are known."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,9 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from lessons_lib.core.engine.names import near
 from lessons_lib.core.records import Outlined, Photo
 from lessons_lib.core.resources import needs
+from lessons_lib.photos import options
 from lessons_lib.photos.cutouts import BACKGROUNDS, disc, ground, lit, shade, slope, turned
 
 KINDS = ("cat", "coffee cup", "astronaut", "motorcycle", "rocket")
@@ -67,7 +68,7 @@ class Scenes(Dataset[tuple[tv_tensors.Image, dict[str, torch.Tensor]]]):
     Args:
         length: how many scenes there are.
         seed: the same one and the same options give the same bytes in every process.
-        options: those of `scene`; wrong ones raise here.
+        how: the options of `scene`; wrong ones raise here.
 
     Example:
         >>> image, truth = collage.Scenes(8000, seed=1, count=(1, 3))[0]
@@ -75,10 +76,12 @@ class Scenes(Dataset[tuple[tv_tensors.Image, dict[str, torch.Tensor]]]):
         (torch.Size([3, 224, 224]), torch.Size([2, 4]))
     """
 
-    def __init__(self, length: int, seed: int = 0, **options: Any) -> None:
+    def __init__(self, length: int, seed: int = 0, **how: Any) -> None:
+        if not options.whole(length):
+            raise TypeError(f"A data set of {length!r} scenes can't be: give a whole number, 1 or more.")
         if length < 1:
             raise ValueError(f"A data set of {length} scenes is empty: give a length of 1 or more.")
-        self.length, self.seed, self.options = length, seed, options
+        self.length, self.seed, self.options = length, seed, how
         self.scene(0)
 
     def __len__(self) -> int:
@@ -86,6 +89,8 @@ class Scenes(Dataset[tuple[tv_tensors.Image, dict[str, torch.Tensor]]]):
 
     def scene(self, index: int) -> Scene:
         """Return item `index` as a `Scene`; a negative index counts from the end."""
+        if not options.whole(index):
+            raise TypeError(f"A scene is taken by its number, not by {index!r}: `scenes[0]`.")
         if not -self.length <= index < self.length:
             raise IndexError(f"There is no scene {index}: this data set has {self.length}.")
         return scene((self.seed, index % self.length), **self.options)
@@ -140,20 +145,22 @@ def scene(
         >>> collage.scene(3, count=7, copies=True, kinds=["cat"])
         collage · 224 × 224 pixels · known outline: 7 × cat
     """
-    for kind in [*kinds, *([shortcut] if shortcut is not None else [])]:
-        _known(kind, KINDS, "kind")
-    least, most = (count, count) if isinstance(count, int) else count
-    _check(min(np.atleast_1d(seed)) >= 0, f"seed={seed} is negative: give 0 or more.")
-    _check(len(kinds) > 0, "No kind is left to draw from: name at least one of " + ", ".join(KINDS) + ".")
-    _check(size >= 64, f"A scene of {size} pixels is too small to show anything: give a size of 64 or more.")
-    _check(1 <= least <= most, f"count={count} asks for no scene: give 1 or more, or (least, most).")
-    _check(0 <= overlap <= 1, f"overlap={overlap} is no share: give 0 (nothing hidden) to 1.")
-    _check(0 < area[0] <= area[1] <= 0.5, f"area={area} is no range of shares: give (smallest, largest) in 0…0.5.")
-    _check(0 < light[0] <= light[1], f"light={light} is no range: give (darkest, brightest), both above 0.")
+    options.seeds(seed)
+    kinds = options.several(kinds, KINDS, "kind")
+    if shortcut is not None:
+        options.known(shortcut, KINDS, "kind")
+    size = options.side(size)
+    least, most = options.counts(count)
+    overlap = options.number("overlap", overlap, 0, 1, "is no share: give 0 (nothing hidden) to 1")
+    area = options.span("area", area, 0.5, "is no range of shares: give (smallest, largest) in 0…0.5")
+    turn = options.number("turn", turn, 0, 360, "is no angle: give 0 to 360 degrees")
+    light = options.span("light", light, math.inf, "is no range: give (darkest, brightest), both above 0")
+    if background is not None:
+        options.known(background, BACKGROUNDS, "background")
     needs("collage.scene()", "scipy", "skimage")
 
     random = np.random.default_rng(np.random.SeedSequence(seed))
-    under = _known(background, BACKGROUNDS, "background") if background else str(random.choice(BACKGROUNDS))
+    under = background if background is not None else str(random.choice(BACKGROUNDS))
     exposure = random.uniform(*light) * random.uniform((0.95, 0.97, 0.92), (1.05, 1.03, 1.08))  # one colour of light
     sun = random.uniform(0, 2 * np.pi)
     towards = np.array([np.cos(sun), np.sin(sun)])
@@ -235,14 +242,3 @@ def _spot(
         if all(whole - v + h <= overlap * whole for whole, v, h in zip(areas, visible, hidden, strict=True)):
             return int(left), int(top)
     return None
-
-
-def _known(name: str, names: Sequence[str], what: str) -> str:
-    if name not in names:
-        raise ValueError(f"There is no {what} {name!r}; {near(name, names)}.")
-    return name
-
-
-def _check(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise ValueError(sentence)

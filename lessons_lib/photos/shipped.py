@@ -2,13 +2,16 @@
 
 import json
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from lessons_lib.core.engine.names import near
 from lessons_lib.core.records import Outlined, Photo
 from lessons_lib.core.resources import data, needs
 
+_NAMES = ("cat", "coffee", "astronaut", "motorcycle", "rocket")
 _FINE = 4  # an outline is drawn this many times larger, so that its edge can be counted in parts of a pixel
 
 
@@ -87,6 +90,8 @@ def _shipped(name: str) -> Photo:
 @cache
 def _cut_out(name: str) -> tuple[Image.Image, np.ndarray, str]:
     """Return the photograph, its object's coverage (read-only) and the object's name."""
+    if name not in _NAMES:
+        raise ValueError(f"There is no photograph {name!r}; {near(str(name), _NAMES)}.")
     needs(f"photos.{name}()", "skimage")
     from skimage import data as samples
 
@@ -98,7 +103,7 @@ def _cut_out(name: str) -> tuple[Image.Image, np.ndarray, str]:
         "rocket": samples.rocket,
     }[name]
     image = Image.fromarray(read())
-    outlined = json.loads(data("outlines", f"{name}.json").read_text(encoding="utf-8"))
+    outlined = _outline(f"{name}.json")
     fine = Image.new("L", (image.width * _FINE, image.height * _FINE))
     pen = ImageDraw.Draw(fine)
     for loops, ink in ((outlined["outline"], 255), (outlined["holes"], 0)):
@@ -107,6 +112,20 @@ def _cut_out(name: str) -> tuple[Image.Image, np.ndarray, str]:
     covered = np.asarray(fine.reduce(_FINE), dtype=np.float32) / 255
     covered.flags.writeable = False
     return image, covered, outlined["object"]
+
+
+def _outline(file: str) -> dict[str, Any]:
+    remedy = f"fetch it again from the repository, `git checkout -- data/outlines/{file}`"
+    path = data("outlines", file)
+    try:
+        outlined = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {file} in data/outlines: {remedy}.") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"The outline data/outlines/{file} is damaged ({error}): {remedy}.") from None
+    if not isinstance(outlined, dict) or not {"outline", "holes", "object"} <= outlined.keys():
+        raise ValueError(f"The outline data/outlines/{file} is damaged, with a part missing: {remedy}.")
+    return outlined
 
 
 def _smooth(loop: list[list[float]], rounds: int = 2) -> np.ndarray:

@@ -4,10 +4,12 @@ import base64
 import io
 import re
 import textwrap
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from matplotlib import figure as mpl
+from matplotlib.text import Text
 
 _TOGETHER = re.compile(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)|(?<=row) (?=\d)|(?<=column) (?=\d)| (?=·)")
 """Spaces at which no line of a caption ends."""
@@ -32,7 +34,9 @@ class Figure:
         self.words = words
         caption = _lines(words, int(figure.get_figwidth() * 13))
         figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
-        figure.supxlabel("\n".join(caption), fontsize=9)
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)  # a dollar in a name is a dollar
+        figure.supxlabel("\n".join(caption), fontsize=9, parse_math=False)
         # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
         for _ in range(2):
             figure.draw_without_rendering()
@@ -45,8 +49,20 @@ class Figure:
         return file.getvalue()
 
     def save(self, path: str | Path) -> None:
-        """Write the figure as a PNG file."""
-        Path(path).write_bytes(self.png())
+        """Write the figure as a PNG file.
+
+        Raises:
+            TypeError, ValueError: this is no path, or nothing can be written there.
+        """
+        if not isinstance(path, str | PathLike):
+            raise TypeError(f"A figure is saved under a path, `figure.save('where.png')`, not {path!r}.")
+        try:
+            Path(path).write_bytes(self.png())
+        except OSError as error:
+            raise ValueError(
+                f"{str(path)!r} can't be written ({error.strerror}): name a file in a folder that there is, and where "
+                "you may write."
+            ) from None
 
     def __repr__(self) -> str:
         return self.words

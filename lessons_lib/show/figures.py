@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from lessons_lib.show import given
 from lessons_lib.show.figure import Figure
 from lessons_lib.show.protocols import BoxLike, HeatmapLike, PhotoLike
 from lessons_lib.show.ties import TIE, first_peak
@@ -30,6 +31,7 @@ def photo(photo: PhotoLike, *, outlines: bool = False, boxes: Sequence[BoxLike] 
         >>> show.photo(photos.cat(), outlines=True)
         cat · 451 × 300 pixels · known outline: cat · share of the picture: cat 74 %
     """
+    given.a_photo(photo)
     figure, axes = _canvas(1, 1, photo.image.size)
     _lay(axes[0], np.asarray(photo.image))
     for item in photo.objects if outlines else ():
@@ -57,6 +59,7 @@ def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike]
         >>> show.overlay(heat, opacity=0.5)
         tiger cat, probability 0.39 · peak at row 4, column 2 of 7 × 7 · 97 % of the heat on the cat ...
     """
+    given.a_heatmap(heat)
     figure, axes = _canvas(1, 1, heat.photo.image.size)
     _heat(axes[0], heat, float(heat.positive.max()), opacity)
     _frame(axes[0], boxes)
@@ -87,7 +90,8 @@ def row(
         cat, probability 0.99 · peak at row 12, column 7 of 14 × 14 · ... · its peak is 76 % of the highest
         motorcycle, probability 0.99 · peak at row 7, column 6 of 14 × 14 · ...
     """
-    titles = _titles(titles, [heat.words for heat in heats])
+    heats = given.heatmaps(heats)
+    titles = given.titles(titles, [heat.words for heat in heats])
     tops = [float(heat.positive.max()) for heat in heats]
     highest = max(tops) or 1.0
     figure, axes = _canvas(1, len(heats), heats[0].photo.image.size, titled=True)
@@ -117,7 +121,8 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) ->
         tiger cat, probability 0.39: 100 % of the total speaks for it, most at row 4, column 2 · 0 % of the
         total speaks against it · values from 0.057 to 0.39
     """
-    titles = _titles(titles, [heat.words for heat in heats])
+    heats = given.heatmaps(heats)
+    titles = given.titles(titles, [heat.words for heat in heats])
     height, width = heats[0].values.shape
     figure, axes = _canvas(1, len(heats), (width, height), titled=True)
     top = max(float(heat.values.abs().max()) for heat in heats)
@@ -130,30 +135,24 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) ->
     return Figure(figure, "\n".join(said))
 
 
-def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: int = 8) -> Figure:
+def maps(activations: Tensor | np.ndarray, titles: Sequence[str] | None = None, *, columns: int = 8) -> Figure:
     """Draw feature maps as a grid on one scale.
 
     Args:
-        activations: K×H×W, one map each.
+        activations: K×H×W, a tensor or an array, one map each.
         titles: one above each; without them, the channel's number.
         columns: how many stand beside each other.
 
     Raises:
-        ValueError: the tensor is not K×H×W.
+        TypeError, ValueError: what is given is not K×H×W.
 
     Example:
         >>> show.maps(torch.eye(4).view(2, 2, 4))
         2 maps of 2 × 4 from 0.0 to 1.0 · strongest: channel 0, at row 1, column 1
     """
-    if activations.ndim != 3 or not len(activations):
-        shape = " × ".join(map(str, activations.shape)) or "one number"
-        raise ValueError(
-            f"Feature maps are drawn from K × H × W, and this is {shape}: "
-            "take one picture's, for example `activations[0]`."
-        )
-    activations = activations.detach().float().cpu()
-    titles = _titles(titles, [f"channel {k}" for k in range(len(activations))])
-    columns = min(columns, len(activations))
+    activations = given.feature_maps(activations)
+    titles = given.titles(titles, [f"channel {k}" for k in range(len(activations))])
+    columns = min(given.columns(columns), len(activations))
     count, rows, cells = activations.shape
     figure, axes = _canvas(-(-count // columns), columns, (cells, rows), inches=1.3, titled=True)
     low, high = float(activations.min()), float(activations.max())
@@ -170,14 +169,6 @@ def maps(activations: Tensor, titles: Sequence[str] | None = None, *, columns: i
         f"{count} maps of {rows} × {cells} from {low:.1f} to {high:.1f} · strongest: {titles[strongest]}, "
         f"at row {r + 1}, column {c + 1}",
     )
-
-
-def _titles(given: Sequence[str] | None, default: list[str]) -> list[str]:
-    if not default:
-        raise ValueError("There is nothing to draw: give at least one map.")
-    if given is not None and len(given) != len(default):
-        raise ValueError(f"{len(given)} titles for {len(default)} maps: give one for each, or none.")
-    return default if given is None else list(given)
 
 
 def _for_and_against(values: Tensor) -> str:
@@ -212,7 +203,7 @@ def _lay(ax: Axes, pixels: np.ndarray) -> None:
 
 
 def _frame(ax: Axes, boxes: Sequence[BoxLike]) -> None:
-    for box in boxes:
+    for box in given.boxes(boxes):
         left, top, right, bottom = box.edges
         ax.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec="cyan", lw=1.2))
         ax.text(
@@ -227,8 +218,7 @@ def _frame(ax: Axes, boxes: Sequence[BoxLike]) -> None:
 
 
 def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float) -> None:
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"An opacity lies between 0 and 1, and {opacity} does not.")
+    opacity = given.opacity(opacity)
     _lay(ax, np.asarray(heat.photo.image))
     strength = heat.on_photo() / (top or 1)
     colours = colormaps[COLOURS](strength, bytes=True)

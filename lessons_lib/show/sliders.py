@@ -3,9 +3,12 @@
 import base64
 import html
 from collections.abc import Callable
+from contextlib import suppress
+from inspect import signature
 from typing import Any
 
 from lessons_lib.show.figure import Figure
+from lessons_lib.show.given import kind
 
 
 class Varied:
@@ -19,19 +22,39 @@ class Varied:
     def __init__(self, draw: Callable[..., Figure], controls: dict[str, Any]):
         try:
             from ipywidgets import HTML, VBox, interactive
+            from traitlets import TraitError
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "show.vary() needs ipywidgets, which only the lessons use: pip install ipywidgets", name=error.name
             ) from None
 
+        if not callable(draw):
+            raise TypeError(
+                f"A figure is drawn by a function, not by {kind(draw)}: "
+                "`ll.show.vary(lambda opacity: heat.show(opacity=opacity), opacity=(0.0, 1.0))`."
+            )
+        with suppress(ValueError):  # of functions written in C, which do not say what they take
+            try:
+                signature(draw).bind(**controls)
+            except TypeError as error:
+                asked = ", ".join(signature(draw).parameters) or "none"
+                raise TypeError(
+                    f"The controls are not draw's arguments ({error}): give one for each, {asked}."
+                ) from None
         self._draw = draw
-        self._controls = {name: interactive.widget_from_abbrev(control) for name, control in controls.items()}
-        for name, control in self._controls.items():
+        self._controls = {}
+        for name, wanted in controls.items():
+            empty = isinstance(wanted, list | dict) and not wanted
+            try:
+                control = None if empty else interactive.widget_from_abbrev(wanted)
+            except (ValueError, TypeError, TraitError):
+                control = None  # the highest is below the lowest, say
             if control is None:
                 raise ValueError(
-                    f"{controls[name]!r} makes no control for {name!r}: "
+                    f"{wanted!r} makes no control for {name!r}: "
                     "give (lowest, highest, step) for a slider, or a list for a menu."
                 )
+            self._controls[name] = control
             control.description = control.description or name
             control.continuous_update = False  # a figure is drawn when the slider is let go, not for all it passes
             control.observe(self._redraw, names="value")
@@ -41,7 +64,11 @@ class Varied:
 
     def _redraw(self, _change: Any = None) -> None:
         try:
-            self.figure = self._draw(**{name: control.value for name, control in self._controls.items()})
+            drawn = self._draw(**{name: control.value for name, control in self._controls.items()})
+            if not isinstance(drawn, Figure):
+                way_out = "return `heat.show()`" if hasattr(drawn, "photo") else "return what `ll.show` draws"
+                raise TypeError(f"draw returned {kind(drawn)}, and a Figure is asked for: {way_out}.")
+            self.figure = drawn
         except Exception as error:
             # When a control was moved, Jupyter puts what is raised into a log that nobody has open.
             self._view.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
@@ -67,6 +94,7 @@ def vary(draw: Callable[..., Figure], **controls: Any) -> Varied:
 
     Raises:
         ValueError: a control is none of these.
+        TypeError: draw is no function of them, or returns no figure.
 
     Example:
         >>> varied = show.vary(lambda opacity: heat.show(opacity=opacity), opacity=(0.0, 1.0, 0.1))

@@ -6,14 +6,16 @@ from contextlib import redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from io import StringIO
+from pkgutil import iter_modules
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lessons_lib.core.engine.names import near
+from lessons_lib.core.engine.outputs import said
+from lessons_lib.teach import exercises as exercises_of_lessons
 from lessons_lib.teach.exercise import Exercise
 from lessons_lib.teach.experiment import Experiment
 from lessons_lib.teach.telling import call, difference, numbers, same
@@ -46,13 +48,23 @@ def check(name: str, attempt: Callable[..., Any]) -> Verdict:
 
     Raises:
         ValueError: there is no such exercise; the nearest names are offered.
+        TypeError: the name is no name, or the function no function.
 
     Example:
         >>> check("gradcam.weights", lambda gradients: gradients.amax(dim=(1, 2)))
         gradcam.weights: not yet. You take the maximum of each gradient map; Grad-CAM takes the mean.
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"The exercise's name comes first, then your function: `ll.check('cam.logit', logit)`, not {said(name)}."
+        )
     with torch.device("cpu"):  # where the exercises' numbers lie, whatever torch's default device is
         asked = exercise(name)
+        if not callable(attempt):
+            raise TypeError(
+                f"Give the function itself, `ll.check({name!r}, your_function)`, without calling it, not "
+                f"{said(attempt)}."
+            )
         return (_measured if isinstance(asked, Experiment) else _compared)(name, asked, attempt)
 
 
@@ -69,8 +81,8 @@ def _compared(name: str, asked: Any, attempt: Callable[..., Any]) -> Verdict:
         if answer is ...:
             return Verdict(name, False, "not attempted")
         if answer is None:
-            said = "You print the answer" if printed else "Your function returns nothing"
-            return Verdict(name, False, f"not yet. {said}: end it with `return` and the answer.")
+            missed = "You print the answer" if printed else "Your function returns nothing"
+            return Verdict(name, False, f"not yet. {missed}: end it with `return` and the answer.")
         try:
             found.append(numbers(answer))
         except (TypeError, ValueError, RuntimeError):
@@ -89,16 +101,23 @@ def exercise(name: str) -> Exercise | Experiment:
         ValueError: there is none; the nearest names are offered.
     """
     lesson, _, question = name.partition(".")
-    module = f"lessons_lib.teach.exercises.{lesson}"
-    exercises: Mapping[str, Exercise | Experiment] = {}
-    if lesson.isidentifier() and find_spec(module):
-        held = import_module(module)
-        exercises = held.EXERCISES | getattr(held, "EXPERIMENTS", {})
+    exercises = _of(lesson) if lesson in _lessons() else {}
     if question not in exercises:
-        known = [f"{lesson}.{other}" for other in exercises]
-        offer = f"; {near(name, known)}" if known else ": its name begins with the lesson's, as in 'cam.logit'"
-        raise ValueError(f"There is no exercise {name!r}{offer}.")
+        known = [f"{lesson}.{other}" for other in exercises] or [
+            f"{one}.{other}" for one in _lessons() for other in _of(one)
+        ]
+        begins = "its name begins with the lesson's, as in 'cam.logit'"
+        raise ValueError(f"There is no exercise {name!r}; {near(name.strip(), known, otherwise=begins)}.")
     return exercises[question]
+
+
+def _lessons() -> list[str]:
+    return [module.name for module in iter_modules(exercises_of_lessons.__path__)]
+
+
+def _of(lesson: str) -> Mapping[str, Exercise | Experiment]:
+    held = import_module(f"{exercises_of_lessons.__name__}.{lesson}")
+    return held.EXERCISES | getattr(held, "EXPERIMENTS", {})
 
 
 def _measured(name: str, asked: Any, attempt: Callable[[], Any]) -> Verdict:
@@ -136,13 +155,13 @@ def _known(asked: Exercise, found: list[Tensor] | Exception) -> str:
 
 def _tried(attempt: Callable[..., Any], case: tuple[Any, ...]) -> tuple[Any, str]:
     """Return what a learner's function returns, and what it prints, which is shown as ever."""
-    said = StringIO()
+    printed = StringIO()
     try:
-        with redirect_stdout(said):
+        with redirect_stdout(printed):
             answer = attempt(*_copies(case))
     finally:
-        print(said.getvalue(), end="")
-    return answer, said.getvalue()
+        print(printed.getvalue(), end="")
+    return answer, printed.getvalue()
 
 
 def _shown(sentence: str, attempt: Callable[..., Any], case: tuple[Any, ...]) -> str:

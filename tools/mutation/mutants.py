@@ -19,6 +19,7 @@ LIBRARY = ROOT / "lessons_lib"
 ROOMS = {
     "core": 2,
     "core/engine": 2,
+    "core/engine/places": 2,
     "core/targets": 2,
     "show": 2,
     "photos": 1,

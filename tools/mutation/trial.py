@@ -68,6 +68,7 @@ class Trials:
         trace = Trace(*json.loads(self.kept.read_text(encoding="utf-8")))
         items = {item.nodeid: item for item in session.items}
         functions = [one for one in alive() if one.__code__.co_filename.startswith(str(LIBRARY))]
+        caches = _caches(session)
         gc.freeze()  # so that no fork copies the memory of what it collects
         waiting, running = list(self.mutants), dict[int, tuple[Mutant, Fork]]()
         try:
@@ -75,7 +76,8 @@ class Trials:
                 while waiting and len(running) < self.jobs:
                     mutant = waiting.pop(0)
                     tests = [items[test] for test in trace.chosen(mutant)]
-                    fork = Fork(functools.partial(_attempt, session, mutant, functions, tests, trace.seconds), tests)
+                    task = functools.partial(_attempt, session, mutant, functions, caches, tests, trace.seconds)
+                    fork = Fork(task, tests)
                     running[fork.pid] = mutant, fork
                 pid, status = os.wait()
                 mutant, fork = running.pop(pid)
@@ -131,16 +133,11 @@ def _trace(session: pytest.Session, kept: Path, begin: Callable[[int], Any]) -> 
     import coverage
 
     watch = coverage.Coverage(data_file=None, config_file=False, source=[str(LIBRARY)])
-    # A test is to run itself what it would find in a cache, the library's or its own module's, from an earlier one.
-    modules = {item.module.__name__ for item in session.items if isinstance(item, pytest.Function)}
-    caches = [one for one in gc.get_objects() if type(one) is functools._lru_cache_wrapper]
-    caches = [one for one in caches if one.__module__ in modules or one.__module__.startswith(f"{LIBRARY.name}.")]
-    seconds = {}
+    caches, seconds = _caches(session), {}
     watch.start()
     for number, item in enumerate(session.items):
         begin(number)
-        for cache in caches:
-            cache.cache_clear()
+        _cleared(caches)  # a test is to run itself what it would find there from an earlier one
         watch.switch_context(item.nodeid)
         before = time.perf_counter()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -156,10 +153,23 @@ def _trace(session: pytest.Session, kept: Path, begin: Callable[[int], Any]) -> 
     return True
 
 
+def _caches(session: pytest.Session) -> list[Any]:
+    """Return what keeps results, in the library and in the modules of tests."""
+    modules = {item.module.__name__ for item in session.items if isinstance(item, pytest.Function)}
+    kept = [one for one in gc.get_objects() if type(one) is functools._lru_cache_wrapper]
+    return [one for one in kept if one.__module__ in modules or one.__module__.startswith(f"{LIBRARY.name}.")]
+
+
+def _cleared(caches: Sequence[Any]) -> None:
+    for cache in caches:
+        cache.cache_clear()
+
+
 def _attempt(
     session: pytest.Session,
     mutant: Mutant,
     functions: Sequence[FunctionType],
+    caches: Sequence[Any],
     tests: Sequence[pytest.Item],
     seconds: dict[str, float],
     begin: Callable[[int], Any],
@@ -167,6 +177,7 @@ def _attempt(
     """Return whether a mutant survives these tests. One that takes far longer than it should ends the process."""
     path = LIBRARY / mutant.path
     put(path.read_text(encoding="utf-8"), mutated(mutant), mutant.function, functions)
+    _cleared(caches)  # what modules of tests made while they were imported, the mutant has had no part in
     for number, (item, following) in enumerate(zip_longest(tests, tests[1:])):
         begin(number)
         signal.setitimer(signal.ITIMER_REAL, 20 + 5 * seconds[item.nodeid])

@@ -1,16 +1,23 @@
-"""Measure maps against the truth of collages: the tables of lessons 07 to 10.
+"""Measure maps against the truth of collages: the tables of lessons 05 to 10.
 
 python -m tools.recipes.measure boxes         measures on 200 held-out scenes and writes data/measured/boxes.json
 python -m tools.recipes.measure regions       the same for segmentation; and so for vit and swin, layer by layer
+python -m tools.recipes.measure family        every method at five layers of the ImageNet network; half an hour
+python -m tools.recipes.measure copies        how many copies of one object are reached, at four layers
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
 
 from lessons_lib import models
+from lessons_lib.core import methods
+from lessons_lib.core.methods import Method
 from lessons_lib.core.resources import data
-from lessons_lib.metrics.tables import Table, box_maps, region_maps, sweep
+from lessons_lib.metrics.copies import copy_maps
+from lessons_lib.metrics.tables import Table, box_maps, class_maps, region_maps, sweep
 from lessons_lib.photos.collage import Scene, Scenes
 from tools.recipes.places import unwritable
 
@@ -22,6 +29,29 @@ VIT_LAYERS = [f"encoder.layers.encoder_layer_{block}{part}" for block in range(6
 SWIN_LAYERS = [f"features.{s}.{b}{part}" for s in (1, 3, 5) for b in (0, 1) for part in (".norm1", ".norm2", "")]
 SWIN_LAYERS.append("norm")
 """Every block of the embedded models: its two norms, and what it emits; and the norm before Swin's pooling."""
+
+CAT_AND_CUP = Scenes(100, seed=3_300_000, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))
+CLASSES = {"cat": "Egyptian cat", "coffee cup": "espresso", "motorcycle": "moped"}
+FAMILY_LAYERS = ["blocks.2", "blocks.2.1.bn2", "blocks.4", "blocks.4.2.bn2", "bn2"]
+"""Of the ImageNet network: at three depths, where maps have a sign; and at each depth behind a ReLU."""
+FAMILY: dict[str, Method] = {
+    "gradcam": methods.gradcam,
+    "hirescam": methods.hirescam,
+    "layercam": methods.layercam,
+    "xgradcam": methods.xgradcam,
+    "gradcam_plus_plus": methods.gradcam_plus_plus,
+    "eigencam": methods.eigencam,
+    "eigencam, not centred": partial(methods.eigencam, centred=False),
+}
+MANY_RUNS: dict[str, list[str]] = {"ablationcam": ["blocks.4", "bn2"], "scorecam": ["blocks.4"]}
+"""At these layers, and on the first eight scenes only: they run the network again for each channel."""
+
+COPIES = [
+    Scenes(40, seed=3_400_000 + number, kinds=[kind], count=(3, 7), copies=True, area=(0.04, 0.09))
+    for number, kind in enumerate(CLASSES)
+]
+COPIES_LAYERS = ["blocks.4", "blocks.4.2.bn2", "blocks.5.0.bn1", "bn2"]
+"""Of the ImageNet network: the first has maps with a sign, the others stand behind a ReLU."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(file.read_text(encoding="utf-8"))
 
 
-def _bar(scenes: Scenes) -> Iterable[Scene]:
+def _bar(scenes: Scenes, count: int | None = None) -> Iterable[Scene]:
     from tqdm.auto import tqdm
 
-    return (scenes.scene(index) for index in tqdm(range(len(scenes)), desc="measuring", unit=" scenes"))
+    return (scenes.scene(index) for index in tqdm(range(count or len(scenes)), desc="measuring", unit=" scenes"))
 
 
 def _boxes() -> dict[str, Table]:
@@ -60,9 +90,27 @@ def _regions() -> dict[str, Table]:
     return {"one to three objects": region_maps(models.segmenter(), _bar(ANY))}
 
 
+def _family() -> dict[str, Table]:
+    model = models.imagenet()
+    tables = class_maps(model, FAMILY_LAYERS, _bar(CAT_AND_CUP), CLASSES, FAMILY)
+    for name, layers in MANY_RUNS.items():
+        many = {name: getattr(methods, name)}
+        for layer, rows in class_maps(model, layers, _bar(CAT_AND_CUP, 8), CLASSES, many).items():
+            tables[layer] |= rows
+    return tables
+
+
+def _copies() -> dict[str, Table]:
+    compared = {name: FAMILY[name] for name in ("gradcam", "gradcam_plus_plus", "layercam")}
+    coming = chain.from_iterable(map(_bar, COPIES))
+    return copy_maps(models.imagenet(), COPIES_LAYERS, coming, CLASSES, compared)
+
+
 MEASURED: dict[str, Callable[[], dict[str, Table]]] = {
     "boxes": _boxes,
     "regions": _regions,
+    "family": _family,
+    "copies": _copies,
     "vit": lambda: sweep(models.vit(), VIT_LAYERS, _bar(ANY)),
     "swin": lambda: sweep(models.swin(), SWIN_LAYERS, _bar(ANY)),
 }

@@ -124,18 +124,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if (given.name is None) == (given.score is None):
         parser.error("name one model to make, or one to score with --score")
-    known = [*RECIPES, *(["all"] if given.score else [])]
-    if (asked := given.name or given.score) not in known:
+    known = [*RECIPES, *(["all"] if given.score is not None else [])]
+    asked = given.score if given.name is None else given.name
+    if asked not in known:
         parser.error(f"there is no recipe {asked!r}; {near(asked, known)}")
     if not 0 <= given.seed < HELD_OUT.seed:
         parser.error(f"the seed must be from 0 to {HELD_OUT.seed - 1}: {HELD_OUT.seed} draws the held-out scenes")
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.error("this machine has no GPU that torch can use: leave out --device")
-    if given.write and not given.score:
+    if given.write and given.score is None:
         parser.error("--write goes with --score: a model that is made gets its card anyway")
-    if (given.name or given.write) and (why := unwritable(weights.path_of(asked).parent)):
+    if (given.name is not None or given.write) and (why := unwritable(weights.path_of(asked).parent)):
         parser.error(why)
-    if given.score:
+    if given.score is not None:
         scenes = all_of(HELD_OUT)
         for name in RECIPES if asked == "all" else [asked]:
             measured = score(name, scenes)

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.core.engine.captured import Captured, Emission, maps_of
+from lessons_lib.core.engine.calling import answer
+from lessons_lib.core.engine.captured import Captured, Emission, maps_of, untracked
 from lessons_lib.core.engine.hooks import hooked, left_as_found
-from lessons_lib.core.engine.layouts import Layout
 from lessons_lib.core.engine.names import near
-from lessons_lib.core.engine.outputs import Emitted, like, tensors
+from lessons_lib.core.engine.outputs import Emitted, kind_of, like, said, tensors
+from lessons_lib.core.engine.places.layouts import Layout
 from lessons_lib.core.engine.places.trace import followed
 
 Layer = str | nn.Module
@@ -54,6 +55,9 @@ def run_through(
     The graph begins at the first of them that runs. Those behind it stay a part of it, so that one way back gives the
     gradients at all of them.
     """
+    if not isinstance(network, nn.Module):
+        inside = ": give its network, `model.network`" if hasattr(network, "network") else ""
+        raise TypeError(f"A network is an `nn.Module`, not {said(network)}{inside}.")
     found = [find(network, layer) for layer in layers]
     names = dict(found)
     if scripted := [name for module, name in found if isinstance(module, torch.jit.ScriptModule)]:
@@ -65,13 +69,13 @@ def run_through(
     linears: list[tuple[nn.Linear, Tensor]] = []
 
     def branch_off(module: nn.Module, _inputs: Any, emitted: Any) -> Emitted:
-        if not (found := tensors(emitted)):
-            kind = type(emitted).__name__
-            raise TypeError(f"Layer {names[module]!r} emits a {kind}, not a tensor: choose a layer inside it.")
-        own = [one if one.requires_grad else one.detach().requires_grad_(one.is_floating_point()) for one in found]
-        kept[module].append(Emission(module, names[module], like(emitted, own), torch.is_grad_enabled()))
+        own = [
+            one if one.requires_grad else one.detach().requires_grad_(one.is_floating_point())
+            for one in tensors(emitted)
+        ]
+        kept[module].append(Emission(module, names[module], like(emitted, own) if own else emitted, untracked()))
         # A copy goes on, so that an in-place ReLU behind the layer neither fails on the leaf nor changes it.
-        return like(emitted, [leaf.clone() for leaf in own])
+        return like(emitted, [leaf.clone() for leaf in own]) if own else emitted
 
     def remember(linear: nn.Linear, _inputs: Any, output: Tensor) -> None:
         linears[:] = [(linear, output)]
@@ -83,30 +87,29 @@ def run_through(
         torch.inference_mode(False),
         torch.enable_grad(),
     ):
-        output = network(inputs.detach().clone())
+        output = answer(network, inputs.detach().clone())
     if again := [module for module, _ in found if len(kept[module]) > 1]:
         raise ValueError(_again(network, inputs, names[again[0]], len(kept[again[0]])))
     emissions = [_once(names[module], kept[module]) for module, _ in found]
     read = followed(network, inputs, {one.module: one.emitted for one in emissions})
     head = next((one for one in linears if any(one[1] is tensor for tensor in tensors(output))), None)
-    return [
-        Captured(
-            network,
-            layout or read[one.module],
-            inputs,
-            output,
-            one,
-            maps_of(one.emitted, layout or read[one.module]),
-            read[one.module],
-            head,
-        )
-        for one in emissions
-    ]
+    seen = []
+    for one in emissions:
+        way = layout or read[one.module]
+        maps = maps_of(one.emitted, way)
+        if len(maps) != len(inputs):
+            raise ValueError(
+                f"The layout gives {kind_of(maps)} for a batch of {len(inputs)}: keep the pictures' axis, the first."
+            )
+        seen.append(Captured(network, way, inputs, output, one, maps, read[one.module], head))
+    return seen
 
 
 def _once(layer: str, emissions: list[Emission]) -> Emission:
     if not emissions:
         raise ValueError(f"Layer {layer!r} did not run in this forward pass: choose one that does.")
+    if not tensors(emitted := emissions[0].emitted):
+        raise TypeError(f"Layer {layer!r} emits {kind_of(emitted)}, not a tensor: choose a layer inside it.")
     return emissions[0]
 
 
@@ -144,19 +147,26 @@ def find(network: nn.Module, layer: Layer) -> tuple[nn.Module, str]:
         ValueError: the network has no such layer; the sentence offers the nearest names.
         TypeError: this is neither a module nor a name.
     """
+    if not isinstance(layer, str | nn.Module):
+        layer = getattr(layer, "layer", layer)  # of a candidate, as `layers` lists them, and of a heatmap
     if isinstance(layer, str) and layer:
         with suppress(AttributeError):
             return network.get_submodule(layer), layer
-    names = {name: module for name, module in network.named_modules() if name}
+    kind, names = type(network).__name__, {name: module for name, module in network.named_modules() if name}
+    if layer is network:
+        raise ValueError(f"The model itself is no layer of it: choose one inside this {kind}, from `ll.layers`.")
     if isinstance(layer, nn.Module):
         for name, module in names.items():
             if module is layer:
                 return module, name
         raise ValueError(
-            f"The layer you gave ({type(layer).__name__}) is not part of this {type(network).__name__}: "
+            f"The layer you gave ({type(layer).__name__}) is not part of this {kind}: "
             "take it from the model that you explain, for example `model.layer4`."
         )
     if not isinstance(layer, str):
-        raise TypeError(f"A layer is a module of the model or its dotted name, not {layer!r}.")
+        quoted = f": put it in quotes, `layer='{layer}'`" if str(layer) in names else ""
+        raise TypeError(f"A layer is a module of the model or its dotted name, not {said(layer)}{quoted}.")
+    same = [name for name, module in names.items() if type(module).__name__ == layer][-3:]
     children = "near it: " + ", ".join(name for name, _ in network.named_children())
-    raise ValueError(f"{type(network).__name__} has no layer {layer!r}; {near(layer, names, otherwise=children)}.")
+    offer = f"of that kind: {', '.join(same)}" if same else near(layer, names, otherwise=children)
+    raise ValueError(f"{kind} has no layer {layer!r}; {offer}.")

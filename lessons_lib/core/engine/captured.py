@@ -1,5 +1,6 @@
 """What was seen at one layer during one forward pass, and the gradient of what was asked of it."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,9 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.core.engine.layouts import Layout
-from lessons_lib.core.engine.outputs import Emitted, like, tensors
+from lessons_lib.core.engine.calling import called
+from lessons_lib.core.engine.outputs import Emitted, kind_of, like, tensors
+from lessons_lib.core.engine.places.layouts import Layout
 from lessons_lib.core.engine.places.trace import Followed
+
+CHECKPOINTED = (
+    "This network saves memory by running parts of itself again on the way back (gradient checkpointing), and then the "
+    "layer's maps are others: switch that off, in timm by `network.set_grad_checkpointing(False)`."
+)
+SILENT = (
+    "The forward pass ran under no_grad or inference_mode when it came to {}, so there is no gradient: remove the "
+    "`torch.no_grad()` inside the model's forward."
+)
 
 Rescore = Callable[[Callable[[], Any], int, int], Tensor]
 """Scores variants of a picture: takes a function that runs the network on M of them, the picture's number, and M."""
@@ -18,12 +29,12 @@ Rescore = Callable[[Callable[[], Any], int, int], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Emission:
-    """What one layer put out in a forward pass: the layer, its name, the tensors, and whether autograd was on."""
+    """What one layer put out in a forward pass: the layer, its name, the tensors, and why no graph was kept, if so."""
 
     module: nn.Module
     layer: str
     emitted: Emitted
-    tracked: bool
+    untracked: str
 
 
 class Question:
@@ -56,11 +67,7 @@ class Question:
         except RuntimeError as error:
             if "checkpoint" not in str(error).lower():
                 raise
-            raise RuntimeError(
-                "This network saves memory by running parts of itself again on the way back (gradient checkpointing), "
-                "and then the layer's maps are others: switch that off, in timm by "
-                "`network.set_grad_checkpointing(False)`."
-            ) from error
+            raise RuntimeError(CHECKPOINTED) from error
         return {id(one): gradient for one, gradient in zip(wanted, found, strict=True) if gradient is not None}
 
 
@@ -186,8 +193,8 @@ class Captured:
         return self.question
 
     def _check_tracked(self) -> None:
-        if not self.emission.tracked:
-            raise RuntimeError(untracked(f"layer {self.layer!r}"))
+        if self.emission.untracked:
+            raise RuntimeError(self.emission.untracked.format(f"layer {self.layer!r}"))
 
     def _reached(self, found: list[Tensor]) -> list[Tensor]:
         if not found:
@@ -204,17 +211,32 @@ def scored(seen: Sequence[Captured], scores: Tensor, rescore: Rescore | None = N
     return [replace(one, question=question) for one in seen]
 
 
-def untracked(where: str) -> str:
-    """Return the sentence about a network that switches autograd off by itself."""
-    return (
-        f"The forward pass ran under no_grad or inference_mode when it came to {where}, so there is no gradient: "
-        "remove the `torch.no_grad()` inside the model's forward."
-    )
+def untracked() -> str:
+    """Return the sentence on why autograd keeps no graph at this moment of a forward pass; nothing if it does."""
+    if torch.is_grad_enabled():
+        return ""
+    step = inspect.currentframe()
+    while step := step and step.f_back:
+        if step.f_globals.get("__name__") == "torch.utils.checkpoint":
+            return CHECKPOINTED
+    return SILENT
 
 
 def maps_of(emitted: Emitted, layout: Layout) -> Tensor:
-    """Return what a layer puts out, or its gradient, as maps N×C×H×W, without a graph; half precision as float32."""
-    maps = layout(like(emitted, [one.detach() for one in tensors(emitted)]))
+    """Return what a layer puts out, or its gradient, as maps N×C×H×W, without a graph; half precision as float32.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: the layout fails, or gives something else.
+    """
+    held = like(emitted, [one.detach() for one in tensors(emitted)])
+    way_out = "give one that makes N × C × H × W of that, or none at all"
+    maps = called("The layout", layout, held, on=kind_of(held), way_out=way_out)
+    if not isinstance(maps, Tensor) or maps.ndim != 4 or not maps.numel() or not maps.is_floating_point():
+        kind = f", {str(maps.dtype).removeprefix('torch.')}" if isinstance(maps, Tensor) else ""
+        raise ValueError(
+            f"The layout gives {kind_of(maps)}{kind}, not N × C × H × W of numbers: give one that does, such as "
+            "`ll.layouts.nchw`, or none at all, so that the run is followed."
+        )
     return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
 
 

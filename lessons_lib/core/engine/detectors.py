@@ -52,15 +52,23 @@ def every_score(network: nn.Module) -> Iterator[None]:
         True
     """
     before = [(head, {name: getattr(head, name) for name in _ALL if hasattr(head, name)}) for head in heads(network)]
+
+    def undo() -> None:
+        for head, kept in before:
+            for name, value in kept.items():
+                setattr(head, name, value)
+
     try:
         for head, kept in before:
             for name in kept:
                 setattr(head, name, _ALL[name])
         yield
     finally:
-        for head, kept in before:
-            for name, value in kept.items():
-                setattr(head, name, value)
+        try:
+            undo()
+        except KeyboardInterrupt:
+            undo()
+            raise
 
 
 def nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP) -> tuple[int | None, float]:

@@ -1,7 +1,10 @@
-"""Listening to a network, changing what its modules do, and leaving it as it was found."""
+"""Listening to a network, changing what its modules do, and leaving it as it was found.
+
+What puts things back may be done twice, and is, where Ctrl-C comes while it is being done.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -30,12 +33,31 @@ def hooked(
         >>> shapes
         [torch.Size([1, 512, 7, 7])]
     """
-    with ExitStack() as hooks:
+    modules = list(modules)
+    before, after = (None if hook is None else _Hook(hook) for hook in (before, after))
+
+    def undo() -> None:
+        # Found by what they call and not by handles, so that none is missed whose handle Ctrl-C kept from arriving.
         for module in modules:
-            for register, hook in ((module.register_forward_pre_hook, before), (module.register_forward_hook, after)):
-                if hook is not None:
-                    hooks.callback(register(_Hook(hook), prepend=True, with_kwargs=with_kwargs).remove)
+            for hooks in (module._forward_pre_hooks, module._forward_hooks):
+                for key in [key for key, hook in hooks.items() if hook is not None and hook in (before, after)]:
+                    module._forward_pre_hooks_with_kwargs.pop(key, None)
+                    module._forward_hooks_with_kwargs.pop(key, None)
+                    hooks.pop(key, None)
+
+    try:
+        for module in modules:
+            if before is not None:
+                module.register_forward_pre_hook(before, prepend=True, with_kwargs=with_kwargs)
+            if after is not None:
+                module.register_forward_hook(after, prepend=True, with_kwargs=with_kwargs)
         yield
+    finally:
+        try:
+            undo()
+        except KeyboardInterrupt:
+            undo()
+            raise
 
 
 class _Hook:
@@ -69,15 +91,23 @@ def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
         True
     """
     own = {module: vars(module)["forward"] for module in others if "forward" in vars(module)}
+
+    def undo() -> None:
+        for module in others:
+            vars(module).pop("forward", None)
+        for module, forward in own.items():
+            vars(module)["forward"] = forward
+
     try:
         for module, forward in others.items():
             vars(module)["forward"] = forward  # found before the class's own
         yield
     finally:
-        for module in others:
-            vars(module).pop("forward", None)
-            if module in own:
-                vars(module)["forward"] = own[module]
+        try:
+            undo()
+        except KeyboardInterrupt:
+            undo()
+            raise
 
 
 class _Hold:
@@ -101,7 +131,7 @@ def left_as_found(network: nn.Module) -> Iterator[list[nn.Module]]:
 
     Raises:
         RuntimeError: the weights were created under inference_mode, so that no gradient passes through them.
-        ValueError: some have no size yet, as those of Lazy modules before their first run.
+        ValueError: some have no size yet, as those of Lazy modules before their first run, or lie on the device meta.
 
     Example:
         >>> with left_as_found(my_model.train()):
@@ -111,16 +141,35 @@ def left_as_found(network: nn.Module) -> Iterator[list[nn.Module]]:
         >>> my_model = my_model.eval()
     """
     hold = _holds.setdefault(network, _Hold())
-    with hold.lock, ExitStack() as state:
-        if not hold.depth:
-            hold.modules = _walked(network)
-            state.callback(hold.modules.clear)
-            state.enter_context(_frozen(network, hold.modules))
-        hold.depth += 1
+    with hold.lock:
+        if hold.depth:
+            yield hold.modules
+            return
+        hold.modules = _walked(network)
+        training = [module for module in hold.modules if module.training]
+        learning = [one for one in _sound(network, hold.modules) if one.requires_grad]
+
+        def undo() -> None:
+            for module in training:
+                module.training = True
+            for parameter in learning:
+                parameter.requires_grad = True
+            hold.depth, hold.modules = 0, []
+
         try:
+            hold.depth = 1
+            # Flags, and no call of `eval()`: a module may do more then, as LoRA, which merges its weights for good.
+            for module in training:
+                module.training = False
+            for parameter in learning:
+                parameter.requires_grad = False
             yield hold.modules
         finally:
-            hold.depth -= 1
+            try:
+                undo()
+            except KeyboardInterrupt:
+                undo()
+                raise
 
 
 def _walked(network: nn.Module) -> list[nn.Module]:
@@ -136,12 +185,13 @@ def _walked(network: nn.Module) -> list[nn.Module]:
     return list(found)
 
 
-@contextmanager
-def _frozen(network: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
+def _sound(network: nn.Module, modules: list[nn.Module]) -> list[nn.Parameter]:
+    """Return the network's parameters, each once, if gradients can be asked of it."""
     # By id, as a tensor's own hash is slow enough to show in a small network.
-    shared = {id(one): one for module in modules for one in module._parameters.values() if one is not None}
-    parameters, name = shared.values(), type(network).__name__
-    if any(map(is_lazy, parameters)):
+    parameters = list({id(p): p for module in modules for p in module._parameters.values() if p is not None}.values())
+    buffers = [one for module in modules for one in module._buffers.values() if one is not None]
+    name = type(network).__name__
+    if any(map(is_lazy, (*parameters, *buffers))):
         raise ValueError(
             f"This {name} has parameters without a size yet (Lazy modules): run it once on a batch, then explain it."
         )
@@ -150,17 +200,9 @@ def _frozen(network: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
             f"The weights of this {name} were created under inference_mode, so no gradient passes through them: build "
             "the model outside `torch.inference_mode()`."
         )
-    training = [module for module in modules if module.training]
-    learning = [parameter for parameter in parameters if parameter.requires_grad]
-    try:
-        # Flags, and no call of `eval()`: a module may do more then, as LoRA, which merges its weights for good.
-        for module in training:
-            module.training = False
-        for parameter in learning:
-            parameter.requires_grad = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in learning:
-            parameter.requires_grad = True
+    if any(one.is_meta for one in parameters):
+        raise ValueError(
+            f"The weights of this {name} lie on the device 'meta', which holds no numbers: give it some with "
+            "`network.to_empty(device='cpu')`, then load yours with `network.load_state_dict(weights)`."
+        )
+    return parameters

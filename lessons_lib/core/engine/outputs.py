@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.nn import Module
 
@@ -143,10 +144,29 @@ def paths(value: Any, path: str) -> Iterator[tuple[str, Tensor]]:
 
 def kind_of(value: Any) -> str:
     """Say in a few words what a value is that should have been something else: type, and shape, keys or length."""
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {' × '.join(map(str, value.shape)) or '()'}"
+    if isinstance(value, Tensor | np.ndarray):
+        kind = "a tensor" if isinstance(value, Tensor) else "an array"
+        return f"{kind} of shape {' × '.join(map(str, value.shape)) or '()'}"
+    if value is None:
+        return "nothing"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    kind = type(value).__name__
+    kind = f"an {kind}" if kind[0] in "AEIOUaeiou" else f"a {kind}"
     if isinstance(value, dict):
-        return f"a {type(value).__name__} with the keys {', '.join(map(repr, value))}"
+        return f"{kind} with the keys {', '.join(map(repr, value))}"
     if isinstance(value, list | tuple):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__name__}"
+        return f"{kind} of {len(value)}"
+    return kind
+
+
+def said(value: Any) -> str:
+    """Return a value that is refused as a sentence names it: as it is written if that is short, else what it is.
+
+    Example:
+        >>> said(3), said("gradcam"), said(torch.zeros(2, 3))
+        ('3', "'gradcam'", 'a tensor of shape 2 × 3')
+    """
+    parts = list(value) if isinstance(value, list | tuple) else [value]
+    plain = all(isinstance(one, str | bytes | int | float | complex | np.generic | None) for one in parts)
+    return repr(value) if parts and plain and len(repr(value)) <= 60 else kind_of(value)

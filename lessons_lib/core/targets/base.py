@@ -5,9 +5,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lessons_lib.core.engine.calling import called
 from lessons_lib.core.engine.captured import Rescore
 from lessons_lib.core.engine.outputs import kind_of, rows
 from lessons_lib.core.records import Explainable
@@ -94,12 +96,23 @@ def score(target: Target, output: Any) -> Tensor:
         TypeError: the target returned no tensor.
         ValueError: it returned more than one number.
     """
-    found = target(output)
-    if not isinstance(found, Tensor):
+    way_out = f"it gets one picture's output, so pick one number of that{_for_example(output)}"
+    found = called("The target", target, output, on=kind_of(output), way_out=way_out)
+    if isinstance(found, float | int | np.generic):
         raise TypeError(f"The target returned {kind_of(found)}, not a tensor: leave out `.item()` and `float()`.")
+    if not isinstance(found, Tensor):
+        raise TypeError(f"The target returned {kind_of(found)}, not a tensor: pick one number{_for_example(output)}.")
     if found.numel() != 1:
         raise ValueError(f"The target returned {kind_of(found)}, not one number: pick an element, or take a sum.")
+    if found.is_complex():
+        raise TypeError("The target returned a complex number: take its `.abs()` or its `.real`.")
     return found.reshape(())
+
+
+def _for_example(output: Any) -> str:
+    if not isinstance(output, Tensor):
+        return ""
+    return f", for example `lambda output: output{[0] * output.ndim or ''}`"
 
 
 def asked_again(aims: Sequence[Target], network: nn.Module, inputs: Tensor) -> Rescore:

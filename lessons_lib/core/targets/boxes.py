@@ -1,7 +1,7 @@
 """Targets of object detection: a box's score for any class, its edges and its sizes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lessons_lib.core.accepted.values import is_bool, whole
 from lessons_lib.core.engine import detectors
 from lessons_lib.core.engine.detectors import OVERLAP, Edges, edges_of, nearest
+from lessons_lib.core.engine.outputs import said
 from lessons_lib.core.records import Explainable, index_of, name_of, shown
 from lessons_lib.core.targets.base import Local, State
 
@@ -47,6 +49,9 @@ class OfBox(Local):
 
     def on(self, model: Explainable) -> "OfBox":
         category = None if self.category is None else index_of(self.category, model)
+        if category is not None and model.categories and not 0 <= category < len(model.categories):
+            count = len(model.categories)
+            raise ValueError(f"There is no class {category}: this model has {count}, from 0 to {count - 1}.")
         threshold = max((head.score_thresh for head in detectors.heads(model.network)), default=-1.0)
         return replace(self, category=category, threshold=threshold, named=repr(self.category))
 
@@ -67,10 +72,10 @@ class OfBox(Local):
 
     def _found(self, output: Any) -> Followed:
         detectors.held(output)
-        category = None if self.category is None else int(self.category)
+        category = None if self.category is None else whole(self.category)
         kept = {key: output[key][output["scores"] > self.threshold] for key in ("boxes", "labels", "scores")}
         count = len(kept["scores"])
-        if isinstance(self.box, int | np.integer):
+        if isinstance(self.box, int | np.integer) and not is_bool(self.box):
             if not count:
                 above = f" with a score above its threshold of {self.threshold:g}" if self.threshold >= 0 else ""
                 raise ValueError(
@@ -84,11 +89,7 @@ class OfBox(Local):
                 return Followed(edges, own, f"box {self.box}: ")
             called = f"box {self.box}: "
         else:
-            if len(self.box) != 4:
-                raise ValueError(
-                    f"A box is a number, or left, top, right and bottom, and this has {len(self.box)} values."
-                )
-            edges, called = edges_of(torch.as_tensor(self.box, device="cpu")), ""
+            edges, called = _edges(self.box), ""
         within = kept if category is None else output
         row, most = nearest(within, edges, category, least=0.0 if called else OVERLAP)
         if row is None:
@@ -100,6 +101,16 @@ class OfBox(Local):
                 "when picture, size or weights change: take the box from this network's output for this very picture."
             )
         return Followed(edges_of(within["boxes"][row]), int(within["labels"][row]), called)
+
+
+def _edges(box: Any) -> Edges:
+    """Return the edges that were given, by themselves or in a `Box`."""
+    four = getattr(box, "edges", box)
+    if isinstance(four, list | tuple | np.ndarray | Tensor) and len(four) != 4:
+        raise ValueError(f"A box is a number, or left, top, right and bottom, and this has {len(four)} values.")
+    with suppress(TypeError, ValueError, RuntimeError):
+        return edges_of(torch.as_tensor(np.asarray(four, dtype=float)))
+    raise TypeError(f"A box is a number, or left, top, right and bottom, not {said(box)}: `ll.boxes` lists the boxes.")
 
 
 @dataclass(frozen=True)
@@ -172,8 +183,8 @@ class BoxEdge(OfBox):
     edge: str = "left"
 
     def __post_init__(self) -> None:
-        if self.edge not in _EDGES:
-            raise ValueError(f"A box has no edge {self.edge!r}: take one of {', '.join(_EDGES)}.")
+        if not isinstance(self.edge, str) or self.edge not in _EDGES:
+            raise ValueError(f"A box has no edge {said(self.edge)}: take one of {', '.join(_EDGES)}.")
 
     def __call__(self, output: Any) -> Tensor:
         if self.followed is None:

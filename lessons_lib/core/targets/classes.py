@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
+from lessons_lib.core.accepted.values import whole
 from lessons_lib.core.engine.outputs import kind_of, logits_of, way_out
-from lessons_lib.core.records import Explainable, index_of, name_of, shown, whole
+from lessons_lib.core.records import Explainable, index_of, name_of, shown
 from lessons_lib.core.targets.base import Target
 
 
@@ -47,7 +48,7 @@ class ClassScore(Target):
         index = self._index(row)
         if model.probability is None:
             return f"{name_of(index, model)}, score {row[index].item():.2f}"
-        return f"{name_of(index, model)}, probability {shown(model.probability(row)[index].item())}"
+        return f"{name_of(index, model)}, probability {shown(model.probabilities(row)[index].item())}"
 
     def _index(self, row: Tensor) -> int:
         if self.category is None:

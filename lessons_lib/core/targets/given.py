@@ -1,11 +1,14 @@
 """What a person may give as a target, a class, a function or a target, made into one target for each picture."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from lessons_lib.core.accepted.values import is_bool
+from lessons_lib.core.engine.outputs import said
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets.base import Target
 from lessons_lib.core.targets.classes import ClassScore
@@ -53,11 +56,14 @@ def as_target(given: Any) -> Target:
         return ClassScore()
     if isinstance(given, Target):
         return given
-    if isinstance(given, str) or (hasattr(given, "__index__") and not isinstance(given, bool)):
+    if isinstance(given, str) or (hasattr(given, "__index__") and not is_bool(given)):
         return ClassScore(given)
+    if isinstance(given, type) and issubclass(given, Target):
+        needed: list[str] = [one.name for one in fields(given) if one.default is MISSING] if is_dataclass(given) else []
+        raise TypeError(f"{given.__name__} is a kind of target: make one, `ll.{given.__name__}({', '.join(needed)})`.")
     if callable(given):
         return _Function(given)
     raise TypeError(
         f"A target is a class by its index or name, a target such as ll.ClassScore(281), or a function of one "
-        f"picture's output, not {given!r}."
+        f"picture's output, not {said(given)}."
     )

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lessons_lib.core.engine.outputs import kind_of, logits_of, way_out
+from lessons_lib.core.accepted.values import as_mask, is_bool, whole
+from lessons_lib.core.engine.outputs import kind_of, logits_of, said, way_out
 from lessons_lib.core.records import Explainable, index_of, name_of, shown
 from lessons_lib.core.targets.base import Local
 
@@ -39,6 +40,9 @@ class PixelScore(Local):
         return logits[logits.argmax() if self.category is None else _checked(self.category, len(logits))]
 
     def on(self, model: Explainable) -> "PixelScore":
+        for name, value in (("row", self.row), ("column", self.column)):
+            if is_bool(value) or not hasattr(value, "__index__"):
+                raise TypeError(f"A pixel's {name} is a whole number, counted from 0, not {said(value)}.")
         return self if self.category is None else replace(self, category=index_of(self.category, model))
 
     def settled(self, output: Any) -> "PixelScore":
@@ -116,7 +120,7 @@ class RegionScore(Local):
                     ". Choose another class, or say where with a `mask`."
                 )
             return mask
-        given = self.mask if isinstance(self.mask, Tensor) else torch.from_numpy(np.array(self.mask, dtype=bool))
+        given = self.mask if isinstance(self.mask, Tensor) else torch.from_numpy(as_mask(self.mask).copy())
         mask = given.to(logits.device, torch.bool)
         if mask.shape != logits.shape[1:]:
             raise ValueError(
@@ -139,7 +143,7 @@ def _logits(output: Any) -> Tensor:
 
 def _shown(output: Any, model: Explainable) -> Tensor:
     logits = _logits(output)
-    return model.probability(logits) if model.probability else logits
+    return logits if model.probability is None else model.probabilities(logits)
 
 
 def _value(number: Tensor, model: Explainable) -> str:
@@ -149,6 +153,7 @@ def _value(number: Tensor, model: Explainable) -> str:
 def _checked(category: Any, count: int) -> int:
     if isinstance(category, str):
         raise TypeError(f"The class {category!r} is a name: look it up first, with `target.on(model)`.")
+    category = whole(category)
     if not 0 <= category < count:
         raise ValueError(f"There is no class {category}: this model has {count}, from 0 to {count - 1}.")
     return int(category)

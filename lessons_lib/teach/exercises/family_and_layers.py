@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lessons_lib.core import methods
 from lessons_lib.core.explain import explain
-from lessons_lib.core.layers import layers
+from lessons_lib.core.layers.listing import layers
 from lessons_lib.teach.exercise import Exercise
 from lessons_lib.teach.experiment import Experiment
 from lessons_lib.teach.measuring import CAT, CUP, cat_and_cup, network, on

@@ -152,7 +152,7 @@ EXERCISES = {
         right=_convolve,
         also_right=[_windows, _loops],
         mistakes={
-            "You turn the kernel round, as in mathematics; networks lay it on the picture as it is.": (
+            "You flip the kernel, as in mathematics; networks lay it on the picture as it is.": (
                 lambda X, w, stride: _convolve(X, w.flip(1, 2), stride)
             ),
             "You forget the stride: move the window by `stride` pixels.": lambda X, w, stride: _convolve(X, w, 1),

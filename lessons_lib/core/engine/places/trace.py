@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.core.engine.hooks import hooked, left_as_found
-from lessons_lib.core.engine.layouts import pyramid
 from lessons_lib.core.engine.outputs import Emitted, tensors
 from lessons_lib.core.engine.places.follow import Follower
+from lessons_lib.core.engine.places.layouts import pyramid
 from lessons_lib.core.engine.places.positions import Places
 from lessons_lib.core.engine.places.reading import Reading, read
 

@@ -1,11 +1,12 @@
 """Which of several layers is taken when nobody names one: by what was seen there, and by no name or type."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lessons_lib.core.engine.outputs import paths
 
@@ -154,3 +155,20 @@ def projects(given: Sequence[Tensor], emitted: Tensor) -> bool:
             return False
         waiting += earlier
     return linear
+
+
+def outermost(owners: dict[str, tuple[int, bool]]) -> str | None:
+    """Return who emitted a tensor as it was in the end: the outermost that emits it bare, or else in a dict or tuple.
+
+    Args:
+        owners: each one's name, how often the tensor had been changed by then, and whether it was wrapped.
+    """
+    latest = max((version for version, _ in owners.values()), default=0)
+    found = [(wrapped, name.count("."), name) for name, (version, wrapped) in owners.items() if version == latest]
+    return min(found, key=lambda one: one[:2], default=(False, 0, None))[2]
+
+
+def shared(names: dict[nn.Module, str], runs: Counter[nn.Module]) -> str | None:
+    """Return the outermost part, with layers in it, that ran more than once."""
+    found = [name for module, name in names.items() if runs[module] > 1 and any(True for _ in module.children())]
+    return min(found, key=lambda name: name.count("."), default=None)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.core import inputs
-from lessons_lib.core.engine import choice, outputs
+from lessons_lib.core.engine import calling, outputs
 from lessons_lib.core.engine.capture import by_itself
-from lessons_lib.core.engine.captured import Question, untracked
+from lessons_lib.core.engine.captured import Question, maps_of, untracked
 from lessons_lib.core.engine.hooks import hooked, left_as_found
-from lessons_lib.core.engine.layouts import Layout
+from lessons_lib.core.engine.places.layouts import Layout
 from lessons_lib.core.engine.places.trace import followed
+from lessons_lib.core.layers import choice
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets.base import Local, Target, score, states
 from lessons_lib.core.targets.given import one_each
@@ -82,13 +83,19 @@ def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[str
         raise ValueError(
             f"The gradient of the score is zero at every layer of this {type(model.network).__name__}, so nothing in "
             "the picture moves it. Load trained weights, since a head that starts with zeros does this (torchvision's "
-            "vision transformers have one); or explain a logit, if a saturated softmax stands before the score."
+            "vision transformers have one); or explain a logit, if a saturated softmax or a rounding stands before the "
+            "score."
         )
     if not found:
-        children = ", ".join(name for name, _ in model.network.named_children())
+        kind, children = type(model.network).__name__, ", ".join(name for name, _ in model.network.named_children())
+        if not children:
+            raise ValueError(
+                f"This {kind} is one layer, with none inside to look at: put it into a network, `nn.Sequential(layer)`,"
+                " and name it, `layer='0'`."
+            )
         raise ValueError(
-            f"No layer of this {type(model.network).__name__} emits maps on which the score depends: say at which "
-            f"layer to look with `layer=…`; it has {children}."
+            f"No layer of this {kind} emits maps on which the score depends: say at which layer to look with "
+            f"`layer=…`; it has {children}."
         )
     local = any(isinstance(term, Local) for aim in aims for _, term in aim.terms())
     whole = all(aim.part(model.network) is model.network for aim in aims)
@@ -105,27 +112,28 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
     names = {module: name for name, module in network.named_modules() if name and module in inside}
     names = {module: name for module, name in names.items() if not isinstance(module, torch.jit.ScriptModule)}
 
-    tracked: set[bool] = set()
     projected: dict[int, Tensor] = {}
+    silent: list[str] = []  # why a layer that emits maps kept no graph
 
     def keep(module: nn.Module, given: Any, kwargs: dict[str, Any], output: Any) -> None:
         runs[module] += 1
-        tracked.add(torch.is_grad_enabled())
         held, taken_in = outputs.tensors(output), [one for _, one in outputs.paths([given, kwargs], "")]
         if len(held) != 1 or held[0].ndim not in (3, 4):
             return
         handed_on = id(held[0]) in projected and any(one is held[0] for one in taken_in)
         if handed_on or choice.projects(taken_in, held[0]):
             projected[id(held[0])] = held[0]
-        else:
-            # A tensor that later layers change in place counts from the last of them on, and belongs to that one.
-            tensor, owners = emitted.pop(id(held[0]), (held[0], {}))
-            emitted[id(tensor)] = tensor, {**owners, names[module]: (tensor._version, tensor is not output)}
+            return
+        if why := untracked():
+            silent.append(why.format("every layer that emits maps"))
+        # A tensor that later layers change in place counts from the last of them on, and belongs to that one.
+        tensor, owners = emitted.pop(id(held[0]), (held[0], {}))
+        emitted[id(tensor)] = tensor, {**owners, names[module]: (tensor._version, tensor is not output)}
 
     with left_as_found(network), torch.inference_mode(False), torch.enable_grad(), states(aims, network):
         with hooked(names, after=keep, with_kwargs=True):
-            output = network(batch.clone().requires_grad_().clone())  # a copy, should the network change it in place
-        if not runs:
+            output = calling.answer(network, batch.clone().requires_grad_().clone())  # a copy, as it may be changed
+        if names and not runs:
             own = next((name for name, module in network.named_children() if any(True for _ in module.children())), "")
             raise ValueError(
                 f"None of the layers of this {type(network).__name__} ran in its forward pass, so it runs a copy of "
@@ -133,9 +141,13 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
             )
         rows = outputs.rows(output, len(batch))
         scores = [score(aim.settled(row), row) for aim, row in zip(aims, rows, strict=True)]
-        if tracked == {False}:
-            raise RuntimeError(untracked("every layer"))
-        if not (kept := [one for one in emitted.values() if one[0].requires_grad]):
+        kept = [one for one in emitted.values() if one[0].requires_grad]
+        if silent and not kept:
+            *_, (_, [name, *_]) = emitted.values()
+            raise RuntimeError(
+                f"{silent[-1]} A method that asks for none can be had: `layer={name!r}, method=ll.eigencam`."
+            )
+        if not emitted:
             return Candidates(), []
         asked = Question(torch.stack(scores), None, [])
         reached = asked.gradients_to([one for one, _ in kept])
@@ -147,59 +159,57 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
             spots = Question(spot, None, []).gradients_to([one for one, _ in kept])
     if not reached:
         raise RuntimeError(
-            f"The score depends on no layer of this {type(network).__name__}: the graph is cut behind them (by "
+            f"The score depends on no layer of this {type(network).__name__}: the graph is cut on the way (by "
             "`detach`, `no_grad`, `argmax`, NumPy, rounding). Choose another target, or mend the network's forward."
         )
     answer = outputs.logits_of(rows[0], axes=3)
     once = {names[module] for module, count in runs.items() if count == 1}
-    owned = [(tensor, _outermost({name: at for name, at in owners.items() if name in once})) for tensor, owners in kept]
+    owned = [
+        (tensor, choice.outermost({name: at for name, at in owners.items() if name in once})) for tensor, owners in kept
+    ]
     modules = {name: module for module, name in names.items()}
     read = followed(network, batch, {modules[name]: tensor for tensor, name in owned if name})
-    found, looked = Candidates(), []
+    found, looked, cells, refused = Candidates(), list[choice.Looked](), list[int](), None
     for tensor, outermost in owned:
         if outermost is None:
             continue
         layout = model.layout or read[modules[outermost]]
         try:
-            maps = layout(tensor)
-        except (ValueError, TypeError, RuntimeError, IndexError):
-            continue  # no picture, or none that the record's own layout takes: not a candidate
-        if maps.ndim != 4 or maps.shape[2:].numel() < 2:
+            maps = maps_of(tensor, layout)
+        except (ValueError, TypeError, RuntimeError) as error:
+            refused = error  # no picture, or none that the record's own layout takes: not a candidate
+            continue
+        cells.append(maps.shape[2:].numel())
+        if cells[-1] < 2:
             continue
         heard, spot = (
-            layout(some[id(tensor)]) if some and id(tensor) in some else torch.zeros_like(maps)
+            maps_of(some[id(tensor)], layout) if some and id(tensor) in some else torch.zeros_like(maps)
             for some in (reached, spots)
         )
-        one = choice.Looked(maps.detach(), heard, None if spots is None else spot)
+        one = choice.Looked(maps, heard, None if spots is None else spot)
         apart = answer is None or len(answer) != maps.shape[1]
         if not apart and (one.answers or not heard.any(dim=3).any(dim=2).all()):
             continue  # one map for each class, and some of them play no part: the answer itself
         shape = (maps.shape[1], maps.shape[2], maps.shape[3])
         found.append(Candidate(outermost, shape, _name(layout), one.heard))
         looked.append(one)
-    if not found and (whole := _shared(names, runs)) and all(outermost is None for _, outermost in owned):
+    if not found and refused and model.layout:
+        raise refused
+    if not found and (whole := choice.shared(names, runs)) and all(outermost is None for _, outermost in owned):
         raise ValueError(
             f"All layers of this {type(network).__name__} that could show maps ran more than once, in {whole!r}, so "
             f"none has one map: {by_itself(whole)}"
         )
+    if not found and cells:
+        raise ValueError(
+            f"The maps of this {type(network).__name__} have one cell each for pictures of {_size(batch)}, so there is "
+            "nothing to see: give larger pictures."
+        )
     return found, looked
 
 
-def _outermost(owners: dict[str, tuple[int, bool]]) -> str | None:
-    """Return who emitted a tensor as it was in the end: the outermost that emits it bare, or else in a dict or tuple.
-
-    Args:
-        owners: each one's name, how often the tensor had been changed by then, and whether it was wrapped.
-    """
-    latest = max((version for version, _ in owners.values()), default=0)
-    found = [(wrapped, name.count("."), name) for name, (version, wrapped) in owners.items() if version == latest]
-    return min(found, key=lambda one: one[:2], default=(False, 0, None))[2]
-
-
-def _shared(names: dict[nn.Module, str], runs: Counter[nn.Module]) -> str | None:
-    """Return the outermost part, with layers in it, that ran more than once."""
-    found = [name for module, name in names.items() if runs[module] > 1 and any(True for _ in module.children())]
-    return min(found, key=lambda name: name.count("."), default=None)
+def _size(batch: Tensor) -> str:
+    return " × ".join(map(str, batch.shape[2:]))
 
 
 def _name(layout: Layout) -> str:

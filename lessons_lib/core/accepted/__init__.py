@@ -1,0 +1,1 @@
+"""What a person gives, brought into one form or refused in one sentence."""
