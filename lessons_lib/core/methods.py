@@ -1,8 +1,7 @@
 """The members of the family: activations and gradients in, coarse map out, before the final ReLU.
 
-Each is a `Method`: from what was seen at a layer to one map of H×W for each picture. The final ReLU is the map's own
-business (`Heatmap.positive`), so that negative evidence is not lost. A method that uses the gradient raises
-RuntimeError where none reaches the layer.
+Each is a `Method`: from what was seen at a layer to one map of H×W for each picture. The final ReLU is left to the
+map (`Heatmap.positive`), to keep negative evidence. Where no gradient arrives, those that need it raise RuntimeError.
 """
 
 from collections.abc import Callable
