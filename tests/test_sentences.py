@@ -159,8 +159,8 @@ SENTENCES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a map too few": (
         lambda: at_maps(Small(), method=lambda seen: seen.activations[:1, 0]),
         ValueError,
-        "The method returned a tensor of shape 1 × 8 × 8 for 2 pictures; N × H × W is asked for: sum over the "
-        "channels, `.sum(dim=1)`.",
+        "The method returned a tensor of shape 1 × 8 × 8 for 2 pictures; N × H × W is asked for: keep one map for "
+        "each picture.",
     ),
     "no layer": (
         lambda: at_maps(Small(), layer=[]),
@@ -178,7 +178,7 @@ SENTENCES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "The gradient of the score is zero at every layer of this Small, so nothing in the picture moves it. Load "
         "trained weights, since a head that starts with zeros does this (torchvision's vision transformers have one); "
-        "or explain a logit, if a saturated softmax stands before the score.",
+        "or explain a logit, if a saturated softmax or a rounding stands before the score.",
     ),
     "no maps": (
         lambda: ll.explain(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), X, 0),
@@ -189,13 +189,13 @@ SENTENCES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a graph that is cut": (
         lambda: ll.explain(Small(lambda logits: logits.detach().requires_grad_() * 1), X, 0),
         RuntimeError,
-        "The score depends on no layer of this Small: the graph is cut behind them (by `detach`, `no_grad`, `argmax`, "
+        "The score depends on no layer of this Small: the graph is cut on the way (by `detach`, `no_grad`, `argmax`, "
         "NumPy, rounding). Choose another target, or mend the network's forward.",
     ),
     "a transform of one's own": (
         lambda: Explainable(Small(), transform=np.asarray),  # type: ignore[arg-type]
         TypeError,
-        f"Where on the photo the pixels of this builtin_function_or_method come from can't be told: {LAID}",
+        f"Where on the photo the pixels of a builtin_function_or_method come from can't be told: {LAID}",
     ),
     "a step that turns": (
         lambda: Explainable(Small(), transform=transforms.Compose([transforms.RandomRotation(9)])),  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ SENTENCES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a class like no other": (
         lambda: at_maps(Explainable(Small(), categories=("cat", "dog")), target="xylophone"),
         ValueError,
-        "There is no class 'xylophone'; see model.categories.",
+        "There is no class 'xylophone'; see `model.categories`.",
     ),
     "a class that many share": (
         lambda: at_maps(Explainable(Small(), categories=("crane", "crane")), target="crane"),

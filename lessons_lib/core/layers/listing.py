@@ -143,10 +143,11 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
         scores = [score(aim.settled(row), row) for aim, row in zip(aims, rows, strict=True)]
         kept = [one for one in emitted.values() if one[0].requires_grad]
         if silent and not kept:
-            *_, (_, [name, *_]) = emitted.values()
-            raise RuntimeError(
-                f"{silent[-1]} A method that asks for none can be had: `layer={name!r}, method=ll.eigencam`."
+            named = [next(iter(owners)) for one, owners in emitted.values() if one[0, 0].numel() > 1]
+            asks = (
+                f" A method that asks for none can be had: `layer={named[-1]!r}, method=ll.eigencam`." if named else ""
             )
+            raise RuntimeError(silent[-1] + asks)
         if not emitted:
             return Candidates(), []
         asked = Question(torch.stack(scores), None, [])

@@ -106,10 +106,11 @@ class OfBox(Local):
 def _edges(box: Any) -> Edges:
     """Return the edges that were given, by themselves or in a `Box`."""
     four = getattr(box, "edges", box)
+    four = four.detach().cpu() if isinstance(four, Tensor) else four
     if isinstance(four, list | tuple | np.ndarray | Tensor) and len(four) != 4:
         raise ValueError(f"A box is a number, or left, top, right and bottom, and this has {len(four)} values.")
     with suppress(TypeError, ValueError, RuntimeError):
-        return edges_of(torch.as_tensor(np.asarray(four, dtype=float)))
+        return edges_of(torch.as_tensor(np.asarray(four, dtype=float), device="cpu"))
     raise TypeError(f"A box is a number, or left, top, right and bottom, not {said(box)}: `ll.boxes` lists the boxes.")
 
 
