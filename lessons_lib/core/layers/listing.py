@@ -128,7 +128,8 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
             silent.append(why.format("every layer that emits maps"))
         # A tensor that later layers change in place counts from the last of them on, and belongs to that one.
         tensor, owners = emitted.pop(id(held[0]), (held[0], {}))
-        emitted[id(tensor)] = tensor, {**owners, names[module]: (tensor._version, tensor is not output)}
+        changed = 0 if tensor.is_inference() else tensor._version
+        emitted[id(tensor)] = tensor, {**owners, names[module]: (changed, tensor is not output)}
 
     with left_as_found(network), torch.inference_mode(False), torch.enable_grad(), states(aims, network):
         with hooked(names, after=keep, with_kwargs=True):
