@@ -339,12 +339,17 @@ def test_long_work_begins_with_an_estimate_and_short_work_shows_nothing(monkeypa
     from lessons_lib.core.engine import rerun
 
     bars: list[dict] = []
+    short, long = weighed(), deep()
+    (
+        ll.explain(short, MAPS, layer="features"),
+        ll.explain(long, PICTURES, layer="2"),
+    )  # followed now, by a bar of its own
     monkeypatch.setattr(tqdm.auto, "tqdm", lambda rest, **options: bars.append(options) or rest)
     now = iter(range(0, 1000, 3))
-    ll.explain(weighed(), MAPS, layer="features", method=partial(ll.ablationcam, chunk=1))
+    ll.explain(short, MAPS, layer="features", method=partial(ll.ablationcam, chunk=1))
     assert bars == []
     monkeypatch.setattr(rerun, "perf_counter", lambda: next(now))
-    ll.explain(deep(), PICTURES, layer="2", method=partial(ll.ablationcam, chunk=2))
+    ll.explain(long, PICTURES, layer="2", method=partial(ll.ablationcam, chunk=2))
     (bar,) = bars  # 6 maps of 2 pictures in chunks of 2: the first of 6 chunks took 3 s by this clock
     assert "about 15 s" in bar["desc"] and (bar["initial"], bar["total"]) == (1, 6)
 

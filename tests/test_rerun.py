@@ -253,9 +253,11 @@ def test_what_takes_longer_than_one_waits_gladly_shows_how_long(
 @pytest.mark.parametrize("method", [ll.ablationcam, ll.scorecam])
 def test_the_bar_names_the_work(method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str] = []
+    network = Watched("nothing")
+    ll.explain(network, PICTURES, 0, layer="maps")  # followed now, by a bar of its own
     monkeypatch.setattr(rerun, "PATIENCE", -1.0)
     monkeypatch.setattr("tqdm.auto.tqdm", lambda rest, desc, **_: names.append(desc) or rest)
-    ll.explain(Watched("nothing"), PICTURES, 0, layer="maps", method=method)
+    ll.explain(network, PICTURES, 0, layer="maps", method=method)
     assert [name.rpartition(", about")[0] for name in names] == [
         "6 variants of maps" if method is ll.ablationcam else "6 variants of the input"
     ]
