@@ -44,8 +44,10 @@ def given(pictures: Any, model: Explainable) -> Iterator[tuple[list[Photo], Tens
         TypeError: these are not the inputs that the network's `forward` takes.
 
     Example:
-        >>> with given((photos.cat(), size), my_record) as (photos, batch, regions):
-        ...     logits = my_record.network(batch)
+        >>> model = models.imagenet()
+        >>> with given(photos.cat(), model) as (seen, batch, regions):
+        ...     print(tuple(model.network(batch).shape))
+        (1, 1000)
     """
     photos, batch, regions = ready(picture_of(pictures), model)
     call = _with_the_others(pictures, model.network, len(batch))
