@@ -1,6 +1,7 @@
 """The networks of other packages for `benchmarks.networks`, small, with random weights; nothing is fetched."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ def segmentation_models() -> Iterator[Made]:
 
     for kind in ("Unet", "FPN", "DeepLabV3Plus"):
         for classes in (1, 3):
-            make = lambda kind=kind, classes=classes: getattr(smp, kind)("resnet18", None, classes=classes)  # noqa: E731
+            make = partial(getattr(smp, kind), "resnet18", encoder_weights=None, classes=classes)
             yield f"{kind}, {classes} class{'es' * (classes > 1)}", make, 256, ll.PixelScore(96, 176, classes - 1)
 
 
