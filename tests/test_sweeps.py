@@ -14,7 +14,7 @@ from lessons_lib.core.methods import gradcam
 from lessons_lib.core.records import Photo
 from lessons_lib.core.targets import ClassScore
 from lessons_lib.metrics import tables
-from lessons_lib.metrics.copies import copy_maps
+from lessons_lib.metrics.classes import class_maps, copy_maps
 from lessons_lib.metrics.tables import Table
 from lessons_lib.photos.collage import scene
 from tools.recipes import measure
@@ -139,7 +139,7 @@ def test_masks_are_joined_and_none_of_them_is_nowhere() -> None:
 @pytest.mark.proof
 def test_the_table_of_the_family_holds_on_a_few_of_its_scenes() -> None:
     few = [measure.CAT_AND_CUP.scene(index) for index in range(4)]
-    found = tables.class_maps(models.imagenet(), measure.FAMILY_LAYERS, few, measure.CLASSES, measure.FAMILY)
+    found = class_maps(models.imagenet(), measure.FAMILY_LAYERS, few, measure.CLASSES, measure.FAMILY)
     kept = tables.stored("family")
     assert list(kept) == measure.FAMILY_LAYERS
     for layer, rows in found.items():

@@ -12,7 +12,7 @@ from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Box, Outlined, Photo
 from lessons_lib.core.targets import BoxScore, PixelScore, RegionScore
 from lessons_lib.metrics import tables
-from lessons_lib.metrics.copies import copy_maps, reached
+from lessons_lib.metrics.classes import class_maps, copy_maps, reached
 
 WIDE = (90, 60)
 MODEL: Any = "a model"
@@ -123,7 +123,7 @@ def test_maps_of_classes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(tables, "at_layers", at_layers)
     classes, compared = {"cat": "tabby", "dog": "hound"}, {"first": "one", "second": "other"}
-    table = tables.class_maps(MODEL, ["low", "high"], [SCENE], classes, compared)  # type: ignore[arg-type]
+    table = class_maps(MODEL, ["low", "high"], [SCENE], classes, compared)  # type: ignore[arg-type]
     assert {layer: list(rows) for layer, rows in table.items()} == {key: ["first", "second"] for key in ("low", "high")}
     dogs, cat = 21 * 21 + 10 * 10, 50 * 20
     assert table["low"]["first"] == pytest.approx(

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from statistics import mean, pstdev
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -162,46 +162,6 @@ def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) ->
                     row = on_truth(heat, own, rest) | {"class swapped": moved(heat, other)}
                     found[layer][method.__name__].append(row)
     return {layer: {name: averaged(rows) for name, rows in table.items()} for layer, table in found.items()}
-
-
-def class_maps(
-    model: Explainable,
-    layers: Sequence[str],
-    scenes: Iterable[Photo],
-    classes: Mapping[str, str],
-    compared: Mapping[str, Method],
-    control: str = "violin",
-) -> dict[str, Table]:
-    """Return, for each layer and method, how well the map of a class keeps to its object, beside a class not there.
-
-    Args:
-        classes: which class is asked for, by kind of object.
-        compared: the methods, by the names of their rows.
-        control: a class that no scene shows.
-
-    Returns:
-        By layer, then by method. "own": share of the heat inside the kind's masks; "spread": its standard deviation
-        over the maps; "luck": the share that evenly spread heat would have; "control": the share inside the same masks
-        in the map of the control class; "peak": as in `sweep`; "maps": how many.
-
-    Example:
-        >>> table = metrics.class_maps(models.imagenet(), ["bn2"], [photos.cat()], {"cat": "tabby"}, {"one": gradcam})
-        >>> round(table["bn2"]["one"]["luck"], 2)
-        0.95
-    """
-    found = {layer: {name: list[dict[str, float]]() for name in compared} for layer in layers}
-    for scene in scenes:
-        aims = [*(ClassScore(classes[kind]) for kind in scene.named()), ClassScore(control)]
-        for name, method in compared.items():
-            for layer, heats in zip(layers, quiet_at_layers(model, scene, aims, layers, method), strict=True):
-                for heat, masks in zip(heats, scene.named().values(), strict=False):
-                    own = np.logical_or.reduce(masks)
-                    more = {"luck": heat.luck_on(own), "control": heats[-1].share_on(own)}
-                    found[layer][name].append(on_truth(heat, own, ~own) | more)
-    return {
-        layer: {name: averaged(maps) | {"spread": pstdev(one["own"] for one in maps)} for name, maps in rows.items()}
-        for layer, rows in found.items()
-    }
 
 
 def quiet(model: Explainable, pictures: Any, aims: list[Any], method: Method, **options: Any) -> list[Heatmap]:

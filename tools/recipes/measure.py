@@ -16,8 +16,8 @@ from lessons_lib import models
 from lessons_lib.core import methods
 from lessons_lib.core.methods import Method
 from lessons_lib.core.resources import data
-from lessons_lib.metrics.copies import copy_maps
-from lessons_lib.metrics.tables import Table, box_maps, class_maps, region_maps, sweep
+from lessons_lib.metrics.classes import class_maps, copy_maps
+from lessons_lib.metrics.tables import Table, box_maps, region_maps, sweep
 from lessons_lib.photos.collage import Scene, Scenes
 from tools.recipes.places import unwritable
 

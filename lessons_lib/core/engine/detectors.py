@@ -10,7 +10,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import box_iou
 
-from lessons_lib.core.engine.hooks import forwards, hooked
+from lessons_lib.core.engine.hooks import certainly, forwards, hooked
 from lessons_lib.core.engine.outputs import kind_of, way_out
 
 Edges = tuple[float, float, float, float]
@@ -64,11 +64,7 @@ def every_score(network: nn.Module) -> Iterator[None]:
                 setattr(head, name, _ALL[name])
         yield
     finally:
-        try:
-            undo()
-        except KeyboardInterrupt:
-            undo()
-            raise
+        certainly(undo)
 
 
 def nearest(output: Any, edges: Edges, label: int | None, least: float = OVERLAP) -> tuple[int | None, float]:

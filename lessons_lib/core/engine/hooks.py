@@ -53,11 +53,16 @@ def hooked(
                 module.register_forward_hook(after, prepend=True, with_kwargs=with_kwargs)
         yield
     finally:
-        try:
-            undo()
-        except KeyboardInterrupt:
-            undo()
-            raise
+        certainly(undo)
+
+
+def certainly(undo: Callable[[], None]) -> None:
+    """Run what puts something back; when Ctrl-C comes in the middle of it, run it again, and end then."""
+    try:
+        undo()
+    except KeyboardInterrupt:
+        undo()
+        raise
 
 
 class _Hook:
@@ -103,11 +108,7 @@ def forwards(others: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
             vars(module)["forward"] = forward  # found before the class's own
         yield
     finally:
-        try:
-            undo()
-        except KeyboardInterrupt:
-            undo()
-            raise
+        certainly(undo)
 
 
 class _Hold:
@@ -165,11 +166,7 @@ def left_as_found(network: nn.Module) -> Iterator[list[nn.Module]]:
                 parameter.requires_grad = False
             yield hold.modules
         finally:
-            try:
-                undo()
-            except KeyboardInterrupt:
-                undo()
-                raise
+            certainly(undo)
 
 
 def _walked(network: nn.Module) -> list[nn.Module]:
