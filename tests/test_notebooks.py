@@ -145,12 +145,13 @@ def _output_faults(output: Any) -> Iterator[str]:
             yield "the id of a widget, which changes with every run"
         elif kind.startswith("text/"):
             yield from _text_faults(content)
-    if "image/png" in output.data:
-        words = output.data.get("text/plain", "")
-        if not words or words.startswith("<"):
-            yield f"a picture without words: {words!r}"
-        elif output.metadata.get("image/png", {}).get("alt") != words:
-            yield "a picture whose alt text differs from its words"
+    for kind in ("image/png", "image/jpeg"):
+        if kind in output.data:
+            words = output.data.get("text/plain", "")
+            if not words or words.startswith("<"):
+                yield f"a picture without words: {words!r}"
+            elif output.metadata.get(kind, {}).get("alt") != words:
+                yield "a picture whose alt text differs from its words"
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
@@ -213,6 +214,7 @@ BREAKS = {
         "display_data", {"image/png": "", "text/plain": "<Figure size 640x480>"}
     ),
     "alt text differs": _output("display_data", {"image/png": "", "text/plain": "a cat"}),
+    "whose alt text": _output("display_data", {"image/jpeg": "", "text/plain": "a cat"}),
     "the id of a widget": _output(
         "display_data", {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "slider"}
     ),
