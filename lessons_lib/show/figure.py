@@ -24,8 +24,8 @@ _FEW = 32
 class Figure:
     """A figure and the words that describe it, which also stand under it.
 
-    Jupyter draws it at twice the pixels that it takes, as a JPEG where it shows a photo or maps of many cells, else as a PNG; a
-    terminal, a screen reader and a strict notebook test get the words.
+    Jupyter draws it at twice the pixels that it takes, as a JPEG where it shows a photo or maps of many cells, else as
+    a PNG; a terminal, a screen reader and a strict notebook test get the words.
 
     Args:
         figure: a matplotlib figure that belongs to no window.
