@@ -32,7 +32,7 @@ names = ["logit", "softmax", "log-softmax"]
 figure, axes = plt.subplots(2, 3, figsize=(7, 4.4))
 for ax, one, name in zip(axes.flatten(), cam, 2 * names, strict=True):
     ax.imshow(one.relu(), cmap="inferno", vmin=0)
-    ax.set_title(f"{name}, peak {one.max():.0e}")
+    ax.set_title(f"{name}, peak {one.max():.1g}")
     ax.axis("off")
-axes[1, 0].set_title(f"3 × as sure: logit, peak {cam[3].max():.0e}")
+axes[1, 0].set_title(f"3 × as sure: logit, peak {cam[3].max():.1g}")
 figure.savefig("logit.png")

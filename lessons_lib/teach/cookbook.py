@@ -115,7 +115,7 @@ def _tell_figures(shell: Any) -> None:
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=110, bbox_inches="tight")
         image, file = Image.open(file).convert("RGB"), io.BytesIO()
-        image.save(file, "jpeg", quality=78)
+        image.save(file, "jpeg", quality=65)
         size = {"width": round(image.width * 0.75), "height": round(image.height * 0.75), "alt": told(figure)}
         return base64.b64encode(file.getvalue()).decode(), size
 
