@@ -65,7 +65,8 @@ def test_rays_workers_make_every_map_and_keep_the_reason_of_what_failed(script: 
     import pandas
 
     folder = script.parent
-    settings = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    settings = os.environ | {"HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    settings |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_raylet_start_wait_time_s": "240"}
     done = subprocess.run([sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, env=settings)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines()[-1] == "5 rows"
