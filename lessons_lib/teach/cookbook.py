@@ -17,7 +17,6 @@ from lessons_lib.photos import collage, shipped
 from lessons_lib.show.ties import first_peak
 from lessons_lib.teach.stand_ins import Page, filled, values_of
 
-
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 """Kept until the process ends."""
 
