@@ -73,7 +73,8 @@ def faults(path: Path) -> Iterator[str]:
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         yield "the cells were not executed once each, from top to bottom"
     lengths = [len(cell.source.splitlines()) for cell in code]
-    if lengths and statistics.median(lengths) > 8:
+    # A recipe of the cookbook is pasted whole, and has 8 to 35 lines.
+    if lengths and statistics.median(lengths) > 8 and path.stem != "cookbook":
         yield f"code cells have {statistics.median(lengths)} lines in the median, over 8"
     for cell in code:
         for fault in _cell_faults(path, cell):

@@ -1,0 +1,39 @@
+"""Frozen weights: a network that doesn't train.
+
+`requires_grad_(False)` on all weights, or a LoRA base. Without a leaf that asks for a gradient autograd keeps no graph.
+Let the picture ask.
+
+Put your own network and picture into the lines marked `# yours`. From notebooks/cookbook.ipynb.
+"""
+
+import matplotlib.pyplot as plt
+import torch
+from PIL import Image
+from torchvision.models import ResNet50_Weights, resnet50
+
+model = resnet50(weights="DEFAULT").eval()  # yours
+layer = model.layer4  # yours: the last one with rows and columns
+prepare = ResNet50_Weights.DEFAULT.transforms()  # yours
+image = Image.open("photo.jpg").convert("RGB")  # yours
+target = 285  # yours: the index of a class
+
+for weight in model.parameters():
+    weight.requires_grad_(False)
+
+x = prepare(image)[None].requires_grad_()
+kept = {}
+with layer.register_forward_hook(lambda module, inputs, output: kept.update(A=output)):
+    score = model(x)[0, target]
+(g,) = torch.autograd.grad(score, kept["A"])
+A = kept["A"].detach()  # 1 × C × H × W, like g
+cam = (g.mean(dim=(2, 3), keepdim=True) * A).sum(dim=1)[0]
+assert all(weight.grad is None for weight in model.parameters())
+
+view = plt.Normalize()(x[0].detach().permute(1, 2, 0))  # the square that the network saw
+box = (0, *view.shape[1::-1], 0)
+plt.imshow(view, extent=box)
+heat = cam.relu() / cam.max()
+plt.imshow(heat, cmap="inferno", alpha=0.75 * heat.sqrt(), extent=box, interpolation="bilinear")
+plt.title(f"class {target}, score {score:.2f}")
+plt.axis("off")
+plt.savefig("frozen.png")

@@ -1,0 +1,36 @@
+"""Half precision and the GPU: a network in float16 or bfloat16, on any device.
+
+Put the picture where the weights are and in their precision. Sum in float32: a mean over thousands of halves loses
+digits or overflows.
+
+Put your own network and picture into the lines marked `# yours`. From notebooks/cookbook.ipynb.
+"""
+
+import matplotlib.pyplot as plt
+import torch
+from PIL import Image
+from torchvision.models import ResNet50_Weights, resnet50
+
+model = resnet50(weights="DEFAULT").eval().bfloat16()  # yours
+layer = model.layer4  # yours: the last one with rows and columns
+prepare = ResNet50_Weights.DEFAULT.transforms()  # yours
+image = Image.open("photo.jpg").convert("RGB")  # yours
+target = 285  # yours: the index of a class
+
+like = next(model.parameters())
+x = prepare(image)[None].to(like.device, like.dtype).requires_grad_()
+kept = {}
+with layer.register_forward_hook(lambda module, inputs, output: kept.update(A=output)):
+    score = model(x)[0, target]
+(g,) = torch.autograd.grad(score, kept["A"])
+A, g = kept["A"].detach().float(), g.float()
+cam = (g.mean(dim=(2, 3), keepdim=True) * A).sum(dim=1)[0].cpu()
+
+view = plt.Normalize()(x[0].detach().float().cpu().permute(1, 2, 0))  # the square that the network saw
+box = (0, *view.shape[1::-1], 0)
+plt.imshow(view, extent=box)
+heat = cam.relu() / cam.max()
+plt.imshow(heat, cmap="inferno", alpha=0.75 * heat.sqrt(), extent=box, interpolation="bilinear")
+plt.title(f"class {target}, score {score:.2f}")
+plt.axis("off")
+plt.savefig("half_and_gpu.png")
