@@ -12,7 +12,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3 python
 RUN := .venv/bin/python
 # A lock and the extras of pyproject.toml that it holds, besides what the library itself needs. Here, what the lessons and
 # `make test` need; what only something else needs gets a line, a lock and an environment of its own.
-LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation requirements-networks.lock:lessons,test,networks
+LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation requirements-networks.lock:lessons,test,networks requirements-classroom.lock:lessons,lab,test,classroom
 # Which configuration `make portability` runs: make portability ONLY=scalar. Without it, all of them.
 ONLY ?=
 # Which mutants `make mutation` draws, and how many.
@@ -23,6 +23,7 @@ INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
 MUTATION := .mutation/.installed
 NETWORKS := .networks/.installed
+CLASSROOM := .classroom/.installed
 
 help: ## show this list
 	@echo "What make can do here:"
@@ -114,7 +115,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@rm $(UNFINISHED); touch $(INSTALLED)
 
 # These find the packages of .venv and the library, and have only those of their own that are not there.
-$(MUTATION) $(NETWORKS): .%/.installed: requirements-%.lock $(INSTALLED)
+$(MUTATION) $(NETWORKS) $(CLASSROOM): .%/.installed: requirements-%.lock $(INSTALLED)
 	@$(RUN) -m venv --clear .$*/venv
 	@{ $(RUN) -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")'; pwd; } > \
 	    "$$(.$*/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"

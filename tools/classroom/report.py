@@ -1,0 +1,118 @@
+"""What a class did: by exercise, with the misconceptions that were recognised, in words and as a figure."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+
+from tools.classroom import build
+from tools.classroom.course import Course, students
+from tools.classroom.question import Sheet
+
+RIGHT, PART, WRONG, OPEN = "all points", "some points", "no points", "not attempted"
+COLOURS = {RIGHT: "#0072b2", PART: "#56b4e9", WRONG: "#d55e00", OPEN: "#999999"}  # told apart by colour-blind eyes
+
+
+@dataclass
+class Line:
+    """One graded cell, over a class."""
+
+    cell: str
+    exercise: str
+    became: Counter[str] = field(default_factory=Counter)
+    recognised: Counter[str] = field(default_factory=Counter)
+
+
+def lines(course: Course, sheet: Sheet) -> list[Line]:
+    """Return what became of each cell that a machine graded, from the autograded notebooks."""
+    found = [Line(f"{one.name}-test", one.exercise) for one in sheet.questions]
+    found.append(Line(f"{sheet.experiment.name}-test", sheet.experiment.name))
+    most = [*(one.points for one in sheet.questions), sheet.experiment.points]
+    known = {one.exercise: set(one.asked.mistakes) for one in sheet.questions}
+    for student in students(course, sheet):
+        path = course.folder / "autograded" / student / sheet.name / f"{sheet.name}.ipynb"
+        cells = {
+            cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in nbformat.read(path, as_version=4).cells
+        }
+        for line, points in zip(found, most, strict=True):
+            outputs = cells[line.cell].outputs
+            said = "".join(one.get("text", "") for one in outputs)
+            earned = float(next((one["data"]["text/plain"] for one in outputs if one.output_type == "execute_result"), 0))
+            state = RIGHT if earned == points else PART if earned else OPEN if "not attempted" in said else WRONG
+            line.became[state] += 1
+            head = f"{line.exercise}: not yet. "
+            for sentence in (one.removeprefix(head) for one in said.splitlines() if one.startswith(head)):
+                if sentence in known.get(line.exercise, ()):
+                    line.recognised[sentence] += 1
+    return found
+
+
+def page(course: Course, sheet: Sheet) -> str:
+    """Return the report in markdown."""
+    became = course.status().get(sheet.name, {})
+    kept_out = {name: one["says"] for name, one in sorted(became.items()) if not one["graded"]}
+    repaired = {
+        name: one["says"] for name, one in sorted(became.items()) if one["graded"] and one["says"] != "as handed in"
+    }
+    counted = lines(course, sheet)
+    rows = [f"| {one.exercise} | {' | '.join(str(one.became[state]) for state in COLOURS)} |" for one in counted]
+    parts = [
+        f"# {sheet.name.upper()} · {sheet.title}: {len(became)} hand-ins, {len(became) - len(kept_out)} graded",
+        "![Bars for each exercise; the table below says the same](report.png)",
+        "## By exercise",
+        "\n".join([f"| exercise | {' | '.join(COLOURS)} |", f"| --- {'| --- ' * len(COLOURS)}|", *rows]),
+        "## Misconceptions that were recognised",
+    ]
+    for one in counted:
+        if one.recognised:
+            told = "\n".join(f"- {times} × {sentence}" for sentence, times in one.recognised.most_common())
+            parts.append(f"**{one.exercise}**\n\n{told}")
+    for title, listed in (("Not graded, and why", kept_out), ("Repaired before grading", repaired)):
+        if listed:
+            parts.append(f"## {title}\n\n" + "\n".join(f"- {name}: {says}" for name, says in listed.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def figure(course: Course, sheet: Sheet, path: Path) -> None:
+    """Draw the table of the report as bars."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    counted = lines(course, sheet)
+    drawn, axis = plt.subplots(figsize=(9, 0.5 * len(counted) + 1.4), layout="constrained")
+    names = [one.exercise for one in counted]
+    left = [0] * len(counted)
+    for state, colour in COLOURS.items():
+        widths = [one.became[state] for one in counted]
+        bars = axis.barh(names, widths, left=left, color=colour, label=state)
+        axis.bar_label(bars, [str(width) if width else "" for width in widths], label_type="center", color="white")
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    axis.invert_yaxis()
+    axis.set_xlabel("students")
+    axis.set_title(f"{sheet.name.upper()}: {max(left, default=0)} students, by exercise")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    drawn.savefig(path, dpi=150, metadata={"Description": f"The table of {sheet.name}'s report as bars"})
+    plt.close(drawn)
+
+
+def write(course: Course, sheet: Sheet) -> Path:
+    """Write reports/a1/report.md and its figure; return the page's path."""
+    folder = course.folder / "reports" / sheet.name
+    folder.mkdir(parents=True, exist_ok=True)
+    figure(course, sheet, folder / "report.png")
+    (folder / "report.md").write_text(page(course, sheet), encoding="utf-8")
+    return folder / "report.md"
+
+
+def gradebook(course: Course) -> list[str]:
+    """Return the lines of the export."""
+    return (course.folder / "grades.csv").read_text(encoding="utf-8").splitlines()
+
+
+def graded_cells(sheet: Sheet) -> list[str]:
+    """Return the ids of the cells that a machine grades."""
+    return build.names(sheet)[:-1]
