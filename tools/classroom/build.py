@@ -24,7 +24,7 @@ def source(sheet: Sheet, seed: int) -> NotebookNode:
     cells = [
         _text("title", _opening(sheet)),
         _code("setup", _setup(sheet, seed, bird), locked=True),
-        _code("number", "MY_NUMBER = 0  # your student number, digits only, instead of 0", solution=True),
+        nbformat.v4.new_code_cell("MY_NUMBER = 0  # your student number, digits only, instead of 0", id="number"),
     ]
     for place, question in enumerate(sheet.questions):
         ours = form(question, place, seed)
@@ -92,8 +92,8 @@ def _setup(sheet: Sheet, seed: int, bird: str) -> str:
         "import lessons_lib as ll\nimport torch\nfrom lessons_lib import collage\n"
         "from lessons_lib.teach.telling import numbers\n\n\n"
         "def per_unit(answer, unit):  # from this sheet's unit to the lesson's; what is no answer stays what it is\n"
-        "    return answer if answer is None or answer is ... else numbers(answer) / unit\n"
-        f"{OPEN_TEST}\nfrom tools.classroom.marking import Marker\n\n"
+        "    return answer if answer is None or answer is ... else numbers(answer) / unit\n\n\n"
+        f"MY_NUMBER = 0\n{OPEN_TEST}\nfrom tools.classroom.marking import Marker\n\n"
         f'{bird} = Marker("{sheet.name}", {seed})\nget_ipython().run_line_magic("xmode", "Minimal")\n{CLOSE_TEST}'
     )
 

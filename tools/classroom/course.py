@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -129,6 +129,10 @@ class Course:
         path = self.folder / "status.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
+    def gradebook(self) -> list[str]:
+        """Return the lines of the export."""
+        return (self.folder / "grades.csv").read_text(encoding="utf-8").splitlines()
+
     def grade(self, sheet: Sheet) -> dict[str, Any]:
         """Check and grade what is in submitted/, make feedback, export; return the status of each student.
 
@@ -182,6 +186,8 @@ class Course:
             graded = True
         except preflight.Refused as refused:
             says, graded = [str(refused), *says], False
+        except Exception as error:  # noqa: BLE001 - whatever one hand-in does, the others are graded
+            says, graded = [f"The hand-in could not be checked ({type(error).__name__}: {error}): look at it.", *says], False
         feedback.mkdir(parents=True, exist_ok=True)
         if says:
             (feedback / "hand_in.txt").write_text("\n".join(says) + "\n", encoding="utf-8")
@@ -194,8 +200,3 @@ def _fingerprint(folder: Path) -> str:
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         found.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()
-
-
-def students(course: Course, sheet: Sheet) -> Sequence[str]:
-    """Return who was graded."""
-    return [name for name, became in sorted(course.status().get(sheet.name, {}).items()) if became["graded"]]

@@ -40,4 +40,6 @@ def _line(gradebook: Any, assignment: Any, student: str, said: dict[str, Any]) -
         return ["", "", "", assignment.max_score, "graded, but the gradebook has no such line: grade again"]
     penalty = found.late_submission_penalty or 0.0
     waits = "graded; the essay waits for a person" if found.needs_manual_grade else "graded"
+    if said["says"] != "as handed in":
+        waits += f". {said['says']}"
     return [found.timestamp or "", max(0.0, found.score - penalty), penalty, assignment.max_score, waits]

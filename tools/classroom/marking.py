@@ -49,7 +49,7 @@ def equal(found: Any, expected: Any, scale: float) -> bool:
 
 def earned(points: int, right: int, tried: int) -> float:
     """Return the points for so many inputs right, down to the quarter: a plain float."""
-    return (4 * points * right // tried) / 4
+    return float(4 * points * int(right) // tried) / 4
 
 
 class Marker:
@@ -94,7 +94,7 @@ class Marker:
         except Exception as error:  # noqa: BLE001 - it is told to the student
             _print(f"0 of {asked.points} points: your function raised {_type(error).__name__}: {error}")
             return 0.0
-        wanted = asked.measure(number, choice(self.sheet, self.seed))
+        wanted = [float(one) for one in asked.measure(number, choice(self.sheet, self.seed))]
         times = unit(self.seed, _len(self.sheet.questions))
         if not isinstance(found, list) or _len(found) != _len(wanted):
             _print(f"0 of {asked.points} points: {_len(wanted)} numbers are asked for.")

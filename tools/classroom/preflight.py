@@ -135,7 +135,7 @@ def _cells(notebook: NotebookNode, released: NotebookNode, repairs: list[str]) -
             repairs.append(f"The cell {number} was there {times} times; the last one counts.")
     seen: set[str] = set()
     for cell in reversed(notebook.cells):
-        if _id(cell) in seen or (_id(cell) and _id(cell) not in wanted):
+        if _id(cell) and (_id(cell) in seen or _id(cell) not in wanted):
             del cell.metadata["nbgrader"]  # an earlier copy, or no cell of ours
         seen.add(_id(cell))
     before = -1

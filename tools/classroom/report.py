@@ -6,8 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools.classroom import build
-from tools.classroom.course import Course, students
+from tools.classroom.course import Course
 from tools.classroom.question import Sheet
 
 RIGHT, PART, WRONG, OPEN = "all points", "some points", "no points", "not attempted"
@@ -30,7 +29,7 @@ def lines(course: Course, sheet: Sheet) -> list[Line]:
     found.append(Line(f"{sheet.experiment.name}-test", sheet.experiment.name))
     most = [*(one.points for one in sheet.questions), sheet.experiment.points]
     known = {one.exercise: set(one.asked.mistakes) for one in sheet.questions}
-    for student in students(course, sheet):
+    for student in (name for name, one in course.status().get(sheet.name, {}).items() if one["graded"]):
         path = course.folder / "autograded" / student / sheet.name / f"{sheet.name}.ipynb"
         cells = {
             cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in nbformat.read(path, as_version=4).cells
@@ -106,13 +105,3 @@ def write(course: Course, sheet: Sheet) -> Path:
     figure(course, sheet, folder / "report.png")
     (folder / "report.md").write_text(page(course, sheet), encoding="utf-8")
     return folder / "report.md"
-
-
-def gradebook(course: Course) -> list[str]:
-    """Return the lines of the export."""
-    return (course.folder / "grades.csv").read_text(encoding="utf-8").splitlines()
-
-
-def graded_cells(sheet: Sheet) -> list[str]:
-    """Return the ids of the cells that a machine grades."""
-    return build.names(sheet)[:-1]

@@ -95,7 +95,7 @@ def fill(notebook: NotebookNode, sources: Mapping[str, str]) -> NotebookNode:
     """Return a copy of a notebook with these cells, by id, written anew."""
     copy = deepcopy(notebook)
     for cell in copy.cells:
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", cell.get("id"))
         if name in sources:
             cell.source = sources[name]
     return copy
