@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab fresh test test-fast proofs portability mutation networks check notebooks lesson bench lock
+.PHONY: help lab fresh test test-fast proofs portability mutation networks classroom classroom-demo variant check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -18,12 +18,18 @@ ONLY ?=
 # Which mutants `make mutation` draws, and how many.
 SEED ?= 1
 COUNT ?= 300
+# Where a teacher's course lies, which sheets are given out, and how many students are graded at a time. SEED chooses the variant,
+# and is nobody else's business.
+COURSE ?= my_course
+SHEETS ?= a1,a2,a3
+WORKERS ?= 2
 
 INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
 MUTATION := .mutation/.installed
 NETWORKS := .networks/.installed
 CLASSROOM := .classroom/.installed
+CLASSROOM_RUN := .classroom/venv/bin/python -m tools.classroom
 
 help: ## show this list
 	@echo "What make can do here:"
@@ -45,13 +51,13 @@ lab: $(INSTALLED) ## open JupyterLab on your copy of the first lesson (PORT=8889
 fresh: $(INSTALLED) ## take a lesson anew and keep what you wrote under another name (LESSON=04)
 	@$(RUN) -m tools.copies "$(LESSON)"
 
-test: $(INSTALLED) ## run the unit tests, then every notebook against its stored outputs
+test: $(INSTALLED) $(CLASSROOM) ## run the unit tests, then every notebook against its stored outputs
 	@$(RUN) -m pytest -n 2 --dist loadfile
 
 test-fast: $(INSTALLED) ## run what a change in the library is most likely to break, in under a minute
 	@$(RUN) -m pytest tests -n 2 --dist loadfile -m "not proof and not slow"
 
-proofs: $(INSTALLED) ## run what is heavy: training again, scores and measured tables again, networks at full size
+proofs: $(INSTALLED) $(CLASSROOM) ## run what is heavy: training again, scores and measured tables again, networks at full size
 	@$(RUN) -m pytest tests -n 2 --dist loadfile -m proof
 
 portability: $(INSTALLED) ## run the suite on other kernels, threads, torch releases (ONLY=scalar for one; 11 GB of disk)
@@ -62,6 +68,15 @@ mutation: $(MUTATION) ## change the library in small ways and see whether a test
 
 networks: $(NETWORKS) ## explain other people's networks (transformers, ultralytics, smp, loralib), with random weights, offline
 	@.networks/venv/bin/python -m pytest tests/networks -p no:cacheprovider
+
+classroom: $(CLASSROOM) ## give out sheets; collect, check and grade what was handed in (COURSE=folder SEED=4711 SHEETS=a1)
+	@$(CLASSROOM_RUN) grade --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS)
+
+classroom-demo: $(CLASSROOM) ## the same with a class made from the catalogue, from release to report (COURSE=new_folder SHEETS=a1)
+	@$(CLASSROOM_RUN) demo --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS)
+
+variant: $(CLASSROOM) ## write a teacher's sources of one variant of the assignments (SEED=4711 COURSE=folder SHEETS=a1)
+	@$(CLASSROOM_RUN) variant --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS)
 
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .

@@ -33,7 +33,7 @@ def _region(chance: Generator) -> tuple[Any, ...]:
 def _measure(number: int, category: str) -> Sequence[float]:
     scene, model = cat_and_cup(number), network()
     heat, mask = explain(model, scene, ClassScore(category), method=cam), on(scene, "cat")
-    bias = float(model.network.get_parameter("classifier.bias")[(model.categories or ()).index(category)])
+    bias = float(model.network.get_parameter("classifier.bias").detach()[(model.categories or ()).index(category)])
     return [heat.score, float(heat.values.mean()) + bias, heat.share_on(mask), heat.luck_on(mask)]
 
 
