@@ -115,6 +115,7 @@ def test_every_form_of_the_catalogue_gets_full_marks_or_not_by_being_right(name:
 
 def test_what_is_no_answer_gets_a_plain_zero(capsys: pytest.CaptureFixture[str]) -> None:
     marker = Marker("a1", 1)
+
     class Same:
         def __eq__(self, other: object) -> bool:
             return True
@@ -155,7 +156,7 @@ def test_numbers_are_equal_in_one_arrangement_only() -> None:
 
 @pytest.fixture(scope="module")
 def given_out() -> Any:
-    """A1 with everything right, and as it was given out (with its solutions: metadata and ids are what is looked at)."""
+    """A1 with everything right, and as it was given out: metadata and ids are what is looked at."""
     sheet, notebook = SHEETS["a1"], build.source(SHEETS["a1"], 1)
     return people(sheet, 1, notebook)[0].notebook, notebook
 
@@ -166,7 +167,7 @@ def test_a_hand_in_is_repaired_or_refused_with_a_sentence(name: str, given_out: 
     trouble = TROUBLES[name]
     trouble.hand_in(best, tmp_path)
     if not trouble.graded and "Marking" not in trouble.says:
-        with pytest.raises(preflight.Refused, match="(?i)hand") as refused:
+        with pytest.raises(preflight.Refused, match=r"(?i)hand") as refused:
             preflight.check(tmp_path, released, "a1.ipynb")
         assert trouble.says in str(refused.value)
         return
@@ -192,7 +193,26 @@ def test_what_has_no_trouble_is_left_alone(given_out: Any, tmp_path: Path) -> No
 
 
 def test_every_trouble_of_the_list_that_can_be_played_is_there() -> None:
-    assert {trouble.number for trouble in TROUBLES.values()} >= {1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 16, 17, 19, 21, 22, 23, 24, 25}
+    assert {trouble.number for trouble in TROUBLES.values()} >= {
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        12,
+        15,
+        16,
+        17,
+        19,
+        21,
+        22,
+        23,
+        24,
+        25,
+    }
 
 
 def test_solutions_and_unseen_tests_stand_between_markers_with_the_canary() -> None:

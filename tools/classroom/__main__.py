@@ -1,11 +1,8 @@
 """What a teacher types: python -m tools.classroom grade|demo|variant, which `make classroom` and its neighbours do."""
 
-import sys
-
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # an optional part of jsonschema: seconds to import, no use here
-
 import argparse
 import csv
+import sys
 from pathlib import Path
 
 import nbformat
@@ -68,7 +65,10 @@ def demonstrate(course: Course, sheets: list[Sheet], seed: int, only: set[str]) 
             off = {name: (found.get(name), score) for name, score in wanted.items() if found.get(name) != score}
             wrong += len(off)
             print(report.write(course, sheet).read_text(encoding="utf-8"))
-            print(f"{sheet.name}: {len(wanted) - len(off)} of {len(wanted)} lines of grades.csv are as expected.", off or "")
+            print(
+                f"{sheet.name}: {len(wanted) - len(off)} of {len(wanted)} lines of grades.csv are as expected.",
+                off or "",
+            )
     print(f"All of it lies in {course.folder}: reports/, feedback/, grades.csv.")
     return wrong
 

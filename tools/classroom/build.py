@@ -1,5 +1,6 @@
 """From a sheet and a seed to an nbgrader source notebook: solutions and unseen tests stand between markers."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -77,24 +78,25 @@ def _opening(sheet: Sheet) -> str:
     return (
         f"# {sheet.name.upper()} · {sheet.title}\n\n{sheet.opens} About 90 minutes; "
         f"{sheet.machine_points} points by machine, {sheet.essay_points} by a person.\n\n"
-        "The network of this sheet keeps its numbers in **fixed point** and its axes in an order of its own. Each question "
-        "says how they reach you, and in which unit the answer is wanted. Your function begins by turning them into the "
-        "lesson's form.\n\n"
-        "Under each function a check says what is right, and names the mistake if it knows it. Marking tries other numbers "
-        "as well. Points are given for each input that comes out right. Leave the three dots where you have no answer; do "
-        "not delete or copy cells; keep the file's name. You may use torch, numpy and `lessons_lib`, nothing else, and "
-        "neither `input()` nor the network."
+        "The network of this sheet keeps its numbers in **fixed point** and its axes in an order of its own. Each "
+        "question says how they reach you, and in which unit the answer is wanted. Your function begins by turning "
+        "them into the lesson's form.\n\n"
+        "Under each function a check says what is right, and names the mistake if it knows it. Marking tries other "
+        "numbers as well. Points are given for each input that comes out right. Leave the three dots where you have "
+        "no answer; do not delete or copy cells; keep the file's name. You may use torch, numpy and `lessons_lib`, "
+        "nothing else, and neither `input()` nor the network."
     )
 
 
 def _setup(sheet: Sheet, seed: int, bird: str) -> str:
     return (
-        "import lessons_lib as ll\nimport torch\nfrom lessons_lib import collage\n"
-        "from lessons_lib.teach.telling import numbers\n\n\n"
+        "import torch\n\nimport lessons_lib as ll\nfrom lessons_lib import collage\n"
+        "from lessons_lib.teach.telling import numbers\n\n"
+        f"{OPEN_TEST}\nfrom tools.classroom.marking import Marker\n\n"
+        f'{bird} = Marker("{sheet.name}", {seed})\nget_ipython().run_line_magic("xmode", "Minimal")\n{CLOSE_TEST}\n'
+        "MY_NUMBER = 0\n\n\n"
         "def per_unit(answer, unit):  # from this sheet's unit to the lesson's; what is no answer stays what it is\n"
-        "    return answer if answer is None or answer is ... else numbers(answer) / unit\n\n\n"
-        f"MY_NUMBER = 0\n{OPEN_TEST}\nfrom tools.classroom.marking import Marker\n\n"
-        f'{bird} = Marker("{sheet.name}", {seed})\nget_ipython().run_line_magic("xmode", "Minimal")\n{CLOSE_TEST}'
+        "    return answer if answer is None or answer is ... else numbers(answer) / unit"
     )
 
 
@@ -119,23 +121,26 @@ def _solution(question: Question, ours: Form, bird: str) -> str:
 
 def measurement(sheet: Sheet, drawn: object, times: int, bird: str) -> str:
     """Return the function that measures what the experiment asks for."""
-    body = [f"number, choice = MY_NUMBER, {drawn!r}", "model = ll.models.imagenet()"]
-    if "model" not in sheet.experiment.solution:
-        body.pop()
+    body = [f"number, choice = MY_NUMBER, {json.dumps(drawn)}"]
     body += [*sheet.experiment.solution.splitlines(), f"return {times} * answer  # {bird}"]
     return _function(sheet.experiment.name, [], body)
 
 
 def _function(name: str, arguments: Sequence[str], body: Sequence[str]) -> str:
-    lines = [f"def {name}({', '.join(arguments)}):", f"    {OPEN}", *(f"    {line}" for line in body), f"    {CLOSE}"]
+    lines = [
+        f"def {name}({', '.join(arguments)}):",
+        f"    {OPEN}",
+        *(f"    {line}".rstrip() for line in body),
+        f"    {CLOSE}",
+    ]
     return "\n".join(lines)
 
 
 def _check(question: Question, ours: Form, place: int, bird: str) -> str:
     handed = ", ".join(_there(question, ours, name) if name in ours.axes else name for name in ours.order)
     return (
-        f"def as_in_the_lesson({', '.join(question.arguments)}):  # the lesson's numbers, as this sheet hands them over\n"
-        f"    return per_unit({question.name}({handed}), {ours.unit})\n\n\n"
+        f"def as_in_the_lesson({', '.join(question.arguments)}):  # the lesson's numbers, as this sheet hands them "
+        f"over\n    return per_unit({question.name}({handed}), {ours.unit})\n\n\n"
         f'print(ll.check("{question.exercise}", as_in_the_lesson))\n'
         f"{OPEN_TEST}\n{bird}.mark({place}, {question.name})\n{CLOSE_TEST}"
     )
@@ -181,5 +186,7 @@ def _text(name: str, text: str, points: int | None = None, solution: bool = Fals
     return _cell(name, nbformat.v4.new_markdown_cell(text, id=name), points, solution, points is None)
 
 
-def _code(name: str, text: str, points: int | None = None, solution: bool = False, locked: bool = False) -> NotebookNode:
+def _code(
+    name: str, text: str, points: int | None = None, solution: bool = False, locked: bool = False
+) -> NotebookNode:
     return _cell(name, nbformat.v4.new_code_cell(text, id=name), points, solution, locked)

@@ -72,7 +72,9 @@ class Course:
         exchange.chmod(0o777)  # nbgrader asks for it: students write into it
         root = str(self.folder.resolve())
         if "+" in root:
-            raise ValueError(f"nbgrader takes a + in a path for a separator: give the course a folder without, not {root}.")
+            raise ValueError(
+                f"nbgrader takes a + in a path for a separator: give the course a folder without, not {root}."
+            )
         config = CONFIG.format(root=root, course="heatmaps", exchange=str(exchange.resolve()), seconds=self.seconds)
         (self.folder / "nbgrader_config.py").write_text(config, encoding="utf-8")
         with Warm(LIMITS) as self._warm:
@@ -104,8 +106,9 @@ class Course:
         seeds = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
         if seeds.setdefault(sheet.name, seed) != seed:
             raise ValueError(
-                f"{sheet.name} was given out from {self.folder} as the variant of seed {seeds[sheet.name]}, and what was "
-                f"handed in belongs to that: keep it, or give seed {seed} a folder of its own, COURSE=another_folder."
+                f"{sheet.name} was given out from {self.folder} as the variant of seed {seeds[sheet.name]}, and what "
+                f"was handed in belongs to that: keep it, or give seed {seed} a folder of its own, "
+                "COURSE=another_folder."
             )
         build.write(sheet, seed, self.folder / "source")
         released = self.released(sheet)
@@ -175,10 +178,13 @@ class Course:
                 (checked / "timestamp.txt").write_text(ready.stamp, encoding="utf-8")
             ended = self.nbgrader("autograde", sheet.name, *where)
             if ended is None:
-                raise preflight.Refused(f"Marking took longer than {self.limit:g} s and was ended: is there an endless loop?")
+                raise preflight.Refused(
+                    f"Marking took longer than {self.limit:g} s and was ended: is there an endless loop?"
+                )
             if ended or not (self.folder / "autograded" / student / sheet.name / f"{sheet.name}.ipynb").exists():
                 raise preflight.Refused(
-                    "Marking could not finish: the code ended the kernel, or swallowed the interrupt of an endless loop."
+                    "Marking could not finish: the code ended the kernel, or swallowed the interrupt of an endless "
+                    "loop."
                 )
             graded = self.nbgrader("generate_feedback", sheet.name, "--student", student, "--force") == 0
             if not graded:
@@ -187,7 +193,10 @@ class Course:
         except preflight.Refused as refused:
             says, graded = [str(refused), *says], False
         except Exception as error:  # noqa: BLE001 - whatever one hand-in does, the others are graded
-            says, graded = [f"The hand-in could not be checked ({type(error).__name__}: {error}): look at it.", *says], False
+            says, graded = (
+                [f"The hand-in could not be checked ({type(error).__name__}: {error}): look at it.", *says],
+                False,
+            )
         feedback.mkdir(parents=True, exist_ok=True)
         if says:
             (feedback / "hand_in.txt").write_text("\n".join(says) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """The gradebook's export, with a word on every line: nbgrader export --exporter tools.classroom.export.Explained
 
-nbgrader's own writes 0.0 for a failed run, for nothing handed in and for a blank sheet alike. Here a score stands only where
-something was graded, and the last column says what happened to the rest.
+nbgrader's own writes 0.0 for a failed run, for nothing handed in and for a blank sheet alike. Here a score stands
+only where something was graded, and the last column says what happened to the rest.
 """
 
 import csv
@@ -15,7 +15,7 @@ from nbgrader.plugins.export import ExportPlugin
 COLUMNS = ["assignment", "student_id", "timestamp", "score", "late_submission_penalty", "max_score", "status"]
 
 
-class Explained(ExportPlugin):  # type: ignore[misc] # nbgrader has no types
+class Explained(ExportPlugin):
     """Write one line for each student of each assignment."""
 
     def export(self, gradebook: Any) -> None:

@@ -16,7 +16,13 @@ from lessons_lib.teach.telling import numbers
 from tools.classroom.question import Form, Question, Sheet, choice, form, fresh, unit
 from tools.classroom.sheets import SHEETS
 
-_tensor, _list, _print, _as, _detach = torch.Tensor, torch.Tensor.tolist, builtins.print, torch.Tensor.to, torch.Tensor.detach
+_tensor, _list, _print, _as, _detach = (
+    torch.Tensor,
+    torch.Tensor.tolist,
+    builtins.print,
+    torch.Tensor.to,
+    torch.Tensor.detach,
+)
 _abs, _all, _len, _zip, _type, _round = abs, all, len, zip, type, round
 
 

@@ -1,6 +1,7 @@
 """Before grading: is what one student handed in what nbgrader can grade? What is safe is repaired, the rest refused.
 
-A refusal and a repair are sentences. Whatever is refused is never graded, so it is never a zero that nobody can explain.
+A refusal and a repair are sentences. Whatever is refused is never graded, so it is never a zero that nobody can
+explain.
 """
 
 import json
@@ -65,7 +66,9 @@ def _file(folder: Path, name: str, repairs: list[str]) -> Path:
             raise Refused(f"Nothing was handed in: the folder is empty. Hand in {name}.")
         if len(notebooks) != 1:
             there = ", ".join(one.name for one in files)
-            raise Refused(f"There is no {name}, and which file to take instead nobody can tell ({there}). Hand in {name}.")
+            raise Refused(
+                f"There is no {name}, and which file to take instead nobody can tell ({there}). Hand in {name}."
+            )
         (found,) = notebooks
         repairs.append(f"The file was called {found.name}; it was read as {name}.")
     others = [one.relative_to(folder).as_posix() for one in files if one != found]
@@ -78,7 +81,8 @@ def _read(path: Path, repairs: list[str]) -> NotebookNode:
     size = path.stat().st_size
     if size > LARGEST:
         raise Refused(
-            f"The file has {size / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f}. Clear all outputs, save, and hand it in again."
+            f"The file has {size / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f}. Clear all outputs, save, and hand it "
+            "in again."
         )
     raw = path.read_bytes()
     if raw.startswith(b"\xef\xbb\xbf"):
@@ -86,7 +90,9 @@ def _read(path: Path, repairs: list[str]) -> NotebookNode:
     try:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused("The file is no text in UTF-8, so no notebook. Save it in JupyterLab and hand it in again.") from None
+        raise Refused(
+            "The file is no text in UTF-8, so no notebook. Save it in JupyterLab and hand it in again."
+        ) from None
     if not text.strip():
         raise Refused("The file is empty. Save the notebook in JupyterLab and hand it in again.")
     if text.lstrip().startswith("<"):
@@ -100,8 +106,8 @@ def _read(path: Path, repairs: list[str]) -> NotebookNode:
     version = content.get("nbformat") if isinstance(content, dict) else None
     if version not in (3, 4):
         raise Refused(
-            f"The file says that it is a notebook of format {version}; 3 and 4 can be read. Save it in JupyterLab 4 and "
-            "hand it in again."
+            f"The file says that it is a notebook of format {version}; 3 and 4 can be read. Save it in JupyterLab 4 "
+            "and hand it in again."
         )
     if version == 3:
         repairs.append("The notebook was saved by an older Jupyter (format 3); it was brought up to format 4.")
@@ -117,7 +123,8 @@ def _read(path: Path, repairs: list[str]) -> NotebookNode:
         return nbformat.from_dict({**notebook, "nbformat_minor": 5})
     except (AttributeError, KeyError, TypeError, ValueError, nbformat.ValidationError) as error:
         raise Refused(
-            f"The file is JSON, but no notebook ({type(error).__name__}: {error}). Save it in JupyterLab and hand it in again."
+            f"The file is JSON, but no notebook ({type(error).__name__}: {error}). Save it in JupyterLab and hand it "
+            "in again."
         ) from None
 
 
@@ -126,7 +133,7 @@ def _id(cell: NotebookNode) -> str:
 
 
 def _cells(notebook: NotebookNode, released: NotebookNode, repairs: list[str]) -> None:
-    """Give the notebook every cell of the release once, in place, with the release's metadata; locked ones as released."""
+    """Give the notebook every cell of the release once, with the release's metadata; locked ones as released."""
     wanted = {_id(cell): cell for cell in released.cells if _id(cell)}
     if not {_id(cell) for cell in notebook.cells} & {*wanted}:
         _by_cell_id(notebook, wanted, repairs)
@@ -149,7 +156,9 @@ def _cells(notebook: NotebookNode, released: NotebookNode, repairs: list[str]) -
             repairs.append(f"The cell {number} is locked and was changed; it is marked as it was given out.")
             mine.source = theirs.source
         if mine.cell_type != theirs.cell_type:
-            repairs.append(f"The cell {number} had been made a {mine.cell_type} cell; it is a {theirs.cell_type} cell again.")
+            repairs.append(
+                f"The cell {number} had been made a {mine.cell_type} cell; it is a {theirs.cell_type} cell again."
+            )
             make = nbformat.v4.new_code_cell if theirs.cell_type == "code" else nbformat.v4.new_markdown_cell
             mine = notebook.cells[before] = make(mine.source)
         mine.metadata["nbgrader"] = theirs.metadata.nbgrader.copy()
@@ -164,8 +173,8 @@ def _by_cell_id(notebook: NotebookNode, wanted: dict[str, NotebookNode], repairs
     found = [cell for cell in notebook.cells if cell.get("id") in wanted]
     if len(found) < len(wanted) / 2:
         raise Refused(
-            "None of the sheet's cells can be recognised: the program that saved the file dropped what marks them. Take the "
-            "sheet as it was given out, paste your answers into it, save it in JupyterLab and hand that in."
+            "None of the sheet's cells can be recognised: the program that saved the file dropped what marks them. "
+            "Take the sheet as it was given out, paste your answers into it, save it in JupyterLab and hand that in."
         )
     repairs.append("What marks the sheet's cells had been dropped; they were recognised by their own ids.")
     for cell in found:
@@ -175,10 +184,14 @@ def _by_cell_id(notebook: NotebookNode, wanted: dict[str, NotebookNode], repairs
 def _restored(notebook: NotebookNode, theirs: NotebookNode, number: str, before: int, repairs: list[str]) -> int:
     """Find the answer that lost its mark, or put the released cell back; return its place."""
     if theirs.metadata.nbgrader.solution and theirs.cell_type == "code":
-        head = theirs.source.partition("\n")[0].partition("=")[0].partition("(")[0].strip()  # "def cam_map" or "MY_NUMBER"
+        head = (
+            theirs.source.partition("\n")[0].partition("=")[0].partition("(")[0].strip()
+        )  # "def cam_map" or "MY_NUMBER"
         for place, cell in enumerate(notebook.cells):
-            if not _id(cell) and cell.cell_type == "code" and any(
-                line.startswith(head) for line in cell.source.splitlines()
+            if (
+                not _id(cell)
+                and cell.cell_type == "code"
+                and any(line.startswith(head) for line in cell.source.splitlines())
             ):
                 repairs.append(f"The cell {number} had lost its mark; it was recognised by `{head}`.")
                 return place

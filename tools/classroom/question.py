@@ -1,8 +1,8 @@
 """What a sheet asks: questions of the lessons' catalogue, and the form in which a variant hands each of them over.
 
-A variant with another seed hands the same ideas over in another form: arguments in another order, arrays with their axes
-in another order and in fixed point with other bits, the answer in other units. Every unit is odd and belongs to one seed
-alone (of 9,973 neighbours), so no answer to one variant is right in another.
+A variant with another seed hands the same ideas over in another form: arguments in another order, arrays with their
+axes in another order and in fixed point with other bits, the answer in other units. Every unit is odd and belongs to
+one seed alone (of 9,973 neighbours), so no answer to one variant is right in another.
 """
 
 from collections.abc import Callable, Mapping, Sequence

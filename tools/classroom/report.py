@@ -37,7 +37,9 @@ def lines(course: Course, sheet: Sheet) -> list[Line]:
         for line, points in zip(found, most, strict=True):
             outputs = cells[line.cell].outputs
             said = "".join(one.get("text", "") for one in outputs)
-            earned = float(next((one["data"]["text/plain"] for one in outputs if one.output_type == "execute_result"), 0))
+            earned = float(
+                next((one["data"]["text/plain"] for one in outputs if one.output_type == "execute_result"), 0)
+            )
             state = RIGHT if earned == points else PART if earned else OPEN if "not attempted" in said else WRONG
             line.became[state] += 1
             head = f"{line.exercise}: not yet. "

@@ -45,8 +45,8 @@ A1 = Sheet(
         Question(
             exercise="feature_maps.size",
             title="How large is the map?",
-            asks="A convolution with a square kernel of `kernel`, a stride of `stride` and `padding` on each side reads a "
-            "square picture of `size` pixels. Return how many rows its map has.",
+            asks="A convolution with a square kernel of `kernel`, a stride of `stride` and `padding` on each side "
+            "reads a square picture of `size` pixels. Return how many rows its map has.",
             arguments={"size": "", "kernel": "", "stride": "", "padding": ""},
             solution="answer = (size + 2 * padding - kernel) // stride + 1",
             fresh=lambda c: (whole(c, 9, 60), whole(c, 2, 7), whole(c, 2, 4), whole(c, 1, 3)),
@@ -55,8 +55,8 @@ A1 = Sheet(
         Question(
             exercise="feature_maps.field",
             title="How far does one cell see?",
-            asks="`layers` lists (kernel, stride) of each layer, from the picture on. Return the receptive field of a cell "
-            "behind the last one, in pixels.",
+            asks="`layers` lists (kernel, stride) of each layer, from the picture on. Return the receptive field of a "
+            "cell behind the last one, in pixels.",
             arguments={"layers": ""},
             solution="field, jump = 1, 1\nfor kernel, stride in layers:\n    field += (kernel - 1) * jump\n"
             "    jump *= stride\nanswer = field",
@@ -69,17 +69,17 @@ A1 = Sheet(
             asks="`X` is a picture, C × H × W, and `w` the kernel of one output channel, C × I × J. Lay the kernel on "
             "every place, `stride` pixels apart, nothing padded. Return the map.",
             arguments={"X": "CHW", "w": "CIJ", "stride": ""},
-            solution="I, J = w.shape[1:]\nrows = range(0, X.shape[1] - I + 1, stride)\n"
-            "columns = range(0, X.shape[2] - J + 1, stride)\n"
-            "answer = torch.stack(\n    [torch.stack([(X[:, i : i + I, j : j + J] * w).sum() for j in columns])"
-            " for i in rows]\n)",
+            solution="height, width = w.shape[1:]\nrows = range(0, X.shape[1] - height + 1, stride)\n"
+            "columns = range(0, X.shape[2] - width + 1, stride)\n"
+            "answer = torch.stack(\n    [torch.stack([(X[:, i : i + height, j : j + width] * w).sum() for j in "
+            "columns]) for i in rows]\n)",
             fresh=lambda c: (signed(c, 2, 5, 6), signed(c, 2, 3, 3), whole(c, 1, 2)),
         ),
         Question(
             exercise="feature_maps.contrast",
             title="Which channel fires on the object?",
-            asks="`A` holds K maps, K × H × W, and `mask` (H × W) the share of each cell that an object covers, 0 to 1. "
-            "Return for each map its mean on the object minus its mean beside it.",
+            asks="`A` holds K maps, K × H × W, and `mask` (H × W) the share of each cell that an object covers, 0 to "
+            "1. Return for each map its mean on the object minus its mean beside it.",
             arguments={"A": "KHW", "mask": ""},
             solution="inside = (A * mask).sum(dim=(1, 2)) / mask.sum()\n"
             "outside = (A * (1 - mask)).sum(dim=(1, 2)) / (1 - mask).sum()\nanswer = inside - outside",
@@ -97,8 +97,8 @@ A1 = Sheet(
         Question(
             exercise="cam.logit",
             title="Back to the logit",
-            asks="`M` is the class activation map of a class, H × W, and `b` its bias. Return the logit of a network that "
-            "pools with a mean.",
+            asks="`M` is the class activation map of a class, H × W, and `b` its bias. Return the logit of a network "
+            "that pools with a mean.",
             arguments={"M": "HW", "b": ""},
             solution="answer = M.mean() + b",
             fresh=lambda c: (signed(c, 3, 4), signed(c)),
@@ -107,8 +107,8 @@ A1 = Sheet(
         Question(
             exercise="cam.normalise",
             title="Ready for the eye",
-            asks="Return the map `M` with everything negative at 0 and its peak at 1. Some cell is positive, but it may "
-            "be as small as 0.00000002.",
+            asks="Return the map `M` with everything negative at 0 and its peak at 1. Some cell is positive, but it "
+            "may be as small as 0.00000002.",
             arguments={"M": "HW"},
             solution="heat = M.relu()\nanswer = heat / heat.max()",
             fresh=lambda c: (torch.cat([signed(c, 2, 4), positive(c, 1, 4)]),),
@@ -117,8 +117,8 @@ A1 = Sheet(
         Question(
             exercise="cam.place",
             title="Where on the photo is that cell?",
-            asks="Return x and y of the middle of a cell, in the photo's pixels. `row` and `column` count from 0; `region` "
-            "is left, top, right, bottom of what the network saw.",
+            asks="Return x and y of the middle of a cell, in the photo's pixels. `row` and `column` count from 0; "
+            "`region` is left, top, right, bottom of what the network saw.",
             arguments={"row": "", "column": "", "rows": "", "columns": "", "region": ""},
             solution="left, top, right, bottom = region\nx = left + (column + 0.5) * (right - left) / columns\n"
             "y = top + (row + 0.5) * (bottom - top) / rows\nanswer = torch.tensor([x, y])",
@@ -129,10 +129,10 @@ A1 = Sheet(
         name="my_scene",
         title="Your own scene",
         asks="Your number makes a scene of your own, with a cat and a coffee cup. Explain **{choice}** in it with CAM "
-        "and return four numbers: the logit; the mean of the map plus the bias of the class; the share of the heat on the "
-        "cat; what evenly spread heat would give.",
+        "and return four numbers: the logit; the mean of the map plus the bias of the class; the share of the heat on "
+        "the cat; what evenly spread heat would give.",
         choices=["Egyptian cat", "tabby", "lynx", "espresso", "violin", "cliff dwelling", "teapot", "banana"],
-        solution='scene = collage.scene(number, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))\n'
+        solution='model = ll.models.imagenet()\nscene = collage.scene(number, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))\n'
         "heat = ll.explain(model, scene, ll.ClassScore(choice), method=ll.cam)\n"
         "bias = model.network.classifier.bias[model.categories.index(choice)].item()\n"
         'mask = next(item.mask for item in scene.objects if item.name == "cat")\n'
@@ -141,16 +141,16 @@ A1 = Sheet(
         measure=_measure,
     ),
     essay="Someone shows you the CAM of *violin* on a photograph of a coffee cup. It is bright on the cup. They say: "
-    "“So the network sees something like a violin there.” Answer in at most 120 words: what does the picture show, what "
-    "does it hide, and which number would you ask for?",
+    "“So the network sees something like a violin there.” Answer in at most 120 words: what does the picture show, "
+    "what does it hide, and which number would you ask for?",
     rubric={
         "the picture was divided by its own peak": "says that brightness says nothing about how strong the map is",
         "the score decides": "asks for the logit or the probability of violin, beside another class's",
         "the control": "says that classes that are not in the picture often prefer the same object, or asks for luck",
         "no cause claimed": "claims nothing about what the network thinks that the numbers do not show",
     },
-    model="The picture was divided by its own peak, so even a weak map looks bright. I would ask for the logit of violin "
-    "beside the one of espresso, and compare both maps on one scale. Many classes that are not in the picture prefer the "
-    "cup, also with shuffled weights: so where the heat lies says little about violins. It does not show what the network "
-    "takes the cup for.",
+    model="The picture was divided by its own peak, so even a weak map looks bright. I would ask for the logit of "
+    "violin beside the one of espresso, and compare both maps on one scale. Many classes that are not in the picture "
+    "prefer the cup, also with shuffled weights: so where the heat lies says little about violins. It does not show "
+    "what the network takes the cup for.",
 )

@@ -61,5 +61,7 @@ def folder_of(path: Path) -> Path:
         ValueError: it is there already.
     """
     if path.exists() and any(path.iterdir()):
-        raise ValueError(f"{path} is not empty, and a demonstration begins from nothing: name another, DEMO=another_folder.")
+        raise ValueError(
+            f"{path} is not empty, and a demonstration begins from nothing: name another, DEMO=another_folder."
+        )
     return path

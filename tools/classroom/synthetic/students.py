@@ -1,4 +1,4 @@
-"""A class made from the catalogue: every right form and every known mistake is somebody's answer, and its marks are known.
+"""A class made from the catalogue: every right form and every known mistake is somebody's answer.
 
 The marks are worked out here from the catalogue alone, in the lesson's form and with numpy: not by what marks.
 """
@@ -86,7 +86,7 @@ def people(sheet: Sheet, seed: int, released: NotebookNode) -> list[Student]:
     for number in range(max(map(len, forms))):
         chosen = [of_one[number % len(of_one)] for of_one in forms]
         found.append(_student(sheet, seed, released, f"{sheet.name}_student_{number:02}", chosen))
-    blank = {name: 0.0 for name in build.names(sheet)}
+    blank = dict.fromkeys(build.names(sheet), 0.0)
     found.append(Student(f"{sheet.name}_blank", deepcopy(released), blank))
     return found
 
@@ -119,7 +119,8 @@ def _student(sheet: Sheet, seed: int, released: NotebookNode, name: str, chosen:
         sources[question.name] = written(question, place, seed, answer.at)
         points[f"{question.name}-test"] = due(question, answer.does, seed)
         says[f"{question.name}-test"] = answer.says
-    sources[asked.name] = build.measurement(sheet, choice(sheet, seed), unit(seed, len(sheet.questions)), "")
+    measured = build.measurement(sheet, choice(sheet, seed), unit(seed, len(sheet.questions)), "")
+    sources[asked.name] = "\n".join(line for line in measured.splitlines() if "###" not in line)
     points[f"{asked.name}-test"] = float(asked.points)
     points["essay"] = 0.0  # until a person has marked it
     return Student(name, fill(released, sources), points, says)

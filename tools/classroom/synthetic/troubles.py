@@ -1,7 +1,7 @@
 """Hand-ins with the troubles that public trackers report, each with what the teacher's page promises for it.
 
-Each is made from the reference: everything right, essay written. `lost` names the cells that lose their points; a hand-in
-that is refused has no points at all. The numbers are those of the list of troubles in the teacher's page.
+Each is made from the reference: everything right, essay written. `lost` names the cells that lose their points; a
+hand-in that is refused has no points at all. The numbers are those of the list of troubles in the teacher's page.
 """
 
 import json
@@ -47,7 +47,10 @@ def _notebook(change: Callable[[NotebookNode], object]) -> Callable[[NotebookNod
 
 
 def _bytes(change: Callable[[bytes], bytes], name: str = "a1.ipynb") -> Callable[[NotebookNode, Path], None]:
-    return lambda notebook, folder: (folder / name).write_bytes(change(save(notebook))) and None
+    def hand_in(notebook: NotebookNode, folder: Path) -> None:
+        (folder / name).write_bytes(change(save(notebook)))
+
+    return hand_in
 
 
 def _at(notebook: NotebookNode, name: str) -> int:
@@ -127,7 +130,10 @@ def _late(notebook: NotebookNode, folder: Path) -> None:
 
 
 _SWALLOWS = "while True:\n    try:\n        __import__('time').sleep(1)\n    except BaseException:\n        pass"
-_DELETES = "import glob, os, shutil\nfor one in glob.glob('*') + glob.glob('.*'):\n    shutil.rmtree(one) if os.path.isdir(one) else os.remove(one)"
+_DELETES = (
+    "import glob, os, shutil\nfor one in glob.glob('*') + glob.glob('.*'):\n"
+    "    shutil.rmtree(one) if os.path.isdir(one) else os.remove(one)"
+)
 
 TROUBLES = {
     "copied_cell": Trouble(1, _notebook(_twice), "was there 2 times"),
@@ -136,7 +142,9 @@ TROUBLES = {
     "deleted_essay": Trouble(2, _notebook(_without("essay")), "The cell essay was missing"),
     "metadata_dropped": Trouble(3, _notebook(lambda nb: _stripped(nb, False)), "recognised by their own ids"),
     "ids_dropped_too": Trouble(3, _notebook(lambda nb: _stripped(nb, True)), "None of the sheet's cells", graded=False),
-    "renamed": Trouble(4, _bytes(lambda raw: raw, "A1 (final) copy.ipynb"), "The file was called A1 (final) copy.ipynb"),
+    "renamed": Trouble(
+        4, _bytes(lambda raw: raw, "A1 (final) copy.ipynb"), "The file was called A1 (final) copy.ipynb"
+    ),
     "empty_folder": Trouble(4, lambda notebook, folder: None, "Nothing was handed in", graded=False),
     "other_kernel": Trouble(
         5, _notebook(lambda nb: nb.metadata.kernelspec.update(name="torch-env")), "named another kernel"
@@ -162,5 +170,3 @@ TROUBLES = {
     "deletes_its_folder": Trouble(16, _first(_DELETES, "before")),
     "ends_the_kernel": Trouble(3, _first("import os\nos._exit(0)", "before"), "Marking could not finish", graded=False),
 }
-
-

@@ -1,1 +1,1 @@
-"""One process that has imported everything, and forks: nbgrader's commands and kernels begin in a fraction of a second."""
+"""One process that has imported everything, and forks: nbgrader's commands and kernels begin at once."""

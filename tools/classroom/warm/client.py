@@ -3,16 +3,17 @@
 import json
 import os
 import select
+import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-ROOT = Path(__file__).parents[3]
+from tools.classroom.warm import server
 
 
 class Warm:
@@ -59,13 +60,16 @@ class Warm:
             "TQDM_DISABLE": "1",
             "TZ": "UTC",
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tools.classroom.warm.server", self._socket],
-            cwd=ROOT,
-            env=os.environ | self._environment,
-        )
+        self._server = os.fork()  # with what is imported here already
+        if not self._server:
+            os.environ.update(self._environment)
+            try:
+                server.serve(self._socket)
+            except BaseException:  # noqa: BLE001 - whatever ends it is told
+                traceback.print_exc()
+            os._exit(1)
         while not Path(self._socket).exists():
-            if self._process.poll() is not None:
+            if os.waitpid(self._server, os.WNOHANG)[0]:
                 raise RuntimeError("The process that grades did not start; what it said stands above.")
             time.sleep(0.05)
         return self
@@ -73,8 +77,8 @@ class Warm:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait()
+        os.kill(self._server, signal.SIGTERM)
+        os.waitpid(self._server, 0)
         self._folder.cleanup()
 
     def nbgrader(self, *arguments: str, folder: Path, log: Path, limit: float = 3600) -> int | None:

@@ -1,8 +1,8 @@
-"""The process that forks: python -m tools.classroom.warm.server SOCKET. It answers `enter.py` and `warm/client.py`.
+"""The process that forks, itself a fork of the one that was started: it answers `enter.py` and `warm/client.py`.
 
-Each request is a line of JSON and gets a child of its own, in a session of its own: a fresh process that shares with its
-siblings nothing but the memory of what was imported. The one who asks sends "I" to interrupt the child, and hangs up to
-kill it and what it started; the child's exit status comes back as a line.
+Each request is a line of JSON and gets a child of its own, in a session of its own: a fresh process that shares with
+its siblings nothing but the memory of what was imported. The one who asks sends "I" to interrupt the child, and hangs
+up to kill it and what it started; the child's exit status comes back as a line.
 """
 
 import json
@@ -12,9 +12,8 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
-
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # an optional part of jsonschema: seconds to import, no use here
 
 
 def work(request: dict[str, Any]) -> int:
@@ -43,7 +42,7 @@ def work(request: dict[str, Any]) -> int:
             NbGraderApp.launch_instance(argv=arguments)
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(bool(left.code))
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever ends the child is told
         traceback.print_exc()
         return 1
     return 0
@@ -65,27 +64,23 @@ def attend(connection: socket.socket) -> None:
         os._exit(status)
     os.close(ends)
     while True:
-        ready, _, _ = select.select([connection, ended], [], [])
+        ready = select.select([connection.fileno(), ended], [], [])[0]
         if ended in ready:
             break
         told = connection.recv(1)
         if not told:
             break
         os.kill(child, signal.SIGINT)
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)  # and what it left running
-    except ProcessLookupError:
-        pass
     _, status = os.waitpid(child, 0)
-    try:
+    with suppress(OSError):  # perhaps nobody waits for it
         connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    except OSError:
-        pass  # nobody waits for it
 
 
 def serve(path: str) -> None:
     """Import everything, then fork for whoever asks, until the process that started this one is gone."""
-    import ipykernel.kernelapp
+    import ipykernel.kernelapp  # noqa: F401
     import nbgrader.apps.nbgraderapp  # noqa: F401
     import torch
 
@@ -118,7 +113,3 @@ def serve(path: str) -> None:
             attend(connection)
             os._exit(0)
         connection.close()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])

@@ -7,7 +7,7 @@ from ipykernel.iostream import OutStream
 MOST = 200_000  # characters, of standard output and of standard error each
 
 
-class Limited(OutStream):  # type: ignore[misc] # ipykernel has no types
+class Limited(OutStream):
     """A kernel's stream that falls silent, and says so, once a notebook has printed enough."""
 
     printed = 0
