@@ -23,6 +23,8 @@ COUNT ?= 300
 COURSE ?= my_course
 SHEETS ?= a1,a2,a3
 WORKERS ?= 2
+# How many hand-ins `make classroom-demo` makes for each sheet, at least.
+STUDENTS ?= 0
 
 INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
@@ -72,8 +74,8 @@ networks: $(NETWORKS) ## explain other people's networks (transformers, ultralyt
 classroom: $(CLASSROOM) ## give out sheets; collect, check and grade what was handed in (COURSE=folder SEED=4711 SHEETS=a1)
 	@$(CLASSROOM_RUN) grade --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS)
 
-classroom-demo: $(CLASSROOM) ## the same with a class made from the catalogue, from release to report (COURSE=new_folder SHEETS=a1)
-	@$(CLASSROOM_RUN) demo --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS)
+classroom-demo: $(CLASSROOM) ## the same with a class made from the catalogue, from release to report (COURSE=new_folder STUDENTS=120)
+	@$(CLASSROOM_RUN) demo --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS) --students $(STUDENTS)
 
 variant: $(CLASSROOM) ## write a teacher's sources of one variant of the assignments (SEED=4711 COURSE=folder SHEETS=a1)
 	@$(CLASSROOM_RUN) variant --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS)

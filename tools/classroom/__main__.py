@@ -37,7 +37,7 @@ def classroom(course: Course, sheets: list[Sheet], seed: int) -> None:
             print(f"  the report: {report.write(course, sheet)} · the marks: {course.folder / 'grades.csv'}")
 
 
-def demonstrate(course: Course, sheets: list[Sheet], seed: int, only: set[str]) -> int:
+def demonstrate(course: Course, sheets: list[Sheet], seed: int, only: set[str], count: int) -> int:
     """Let a class that is no people go through everything; return how many lines of the export are not as expected.
 
     Args:
@@ -45,14 +45,16 @@ def demonstrate(course: Course, sheets: list[Sheet], seed: int, only: set[str]) 
         sheets: which; the troubles are hand-ins of A1.
         seed: of the variant.
         only: the names of those who take part; nobody named means all.
+        count: of hand-ins for each sheet, at least: the class comes again under other names until there are so many.
     """
     wrong = 0
     with course.open():
         for sheet in sheets:
             released = nbformat.read(course.release(sheet, seed), as_version=4)
             class_ = [one for one in people(sheet, seed, released) if not only or one.name in only]
-            demo.submit(course, sheet, class_)
             troubles = [name for name in TROUBLES if sheet.name == "a1" and (not only or name in only)]
+            class_ = demo.grown(class_, count - len(troubles))
+            demo.submit(course, sheet, class_)
             due = demo.trouble(course, sheet, seed, troubles)
             course.grade(sheet)
             best = max(class_, key=lambda one: one.score)
@@ -86,6 +88,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--sheets", default=",".join(SHEETS))
     parser.add_argument("--only", default="")
+    parser.add_argument("--students", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args(arguments)
@@ -95,7 +98,8 @@ def main(arguments: list[str]) -> int:
             variant(sheets, given.seed, given.folder)
         elif given.what == "demo":
             course = Course(demo.folder_of(given.folder), given.seconds, workers=given.workers)
-            return int(demonstrate(course, sheets, given.seed, {*filter(None, given.only.split(","))}) > 0)
+            only = {*filter(None, given.only.split(","))}
+            return int(demonstrate(course, sheets, given.seed, only, given.students) > 0)
         else:
             classroom(Course(given.folder, given.seconds, workers=given.workers), sheets, given.seed)
     except (ValueError, RuntimeError) as error:

@@ -132,7 +132,8 @@ A1 = Sheet(
         "and return four numbers: the logit; the mean of the map plus the bias of the class; the share of the heat on "
         "the cat; what evenly spread heat would give.",
         choices=["Egyptian cat", "tabby", "lynx", "espresso", "violin", "cliff dwelling", "teapot", "banana"],
-        solution='model = ll.models.imagenet()\nscene = collage.scene(number, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))\n'
+        solution="model = ll.models.imagenet()\n"
+        'scene = collage.scene(number, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))\n'
         "heat = ll.explain(model, scene, ll.ClassScore(choice), method=ll.cam)\n"
         "bias = model.network.classifier.bias[model.categories.index(choice)].item()\n"
         'mask = next(item.mask for item in scene.objects if item.name == "cat")\n'

@@ -1,6 +1,8 @@
 """The demonstration: a class that is no people goes through the whole course folder, by nbgrader's own command line."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -9,6 +11,12 @@ from tools.classroom.course import Course
 from tools.classroom.question import Sheet
 from tools.classroom.synthetic.students import Student, people, save
 from tools.classroom.synthetic.troubles import FIRST, TROUBLES
+
+
+def grown(class_: Sequence[Student], count: int) -> list[Student]:
+    """Return a class of at least so many: the same students again, under other names."""
+    again = (replace(one, name=f"{one.name}_again_{turn}") for turn in itertools.count(1) for one in class_)
+    return [*class_, *itertools.islice(again, max(0, count - len(class_)))]
 
 
 def submit(course: Course, sheet: Sheet, class_: Iterable[Student]) -> None:
