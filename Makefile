@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab fresh test test-fast proofs portability mutation networks classroom classroom-demo variant check notebooks lesson bench lock
+.PHONY: help lab fresh test test-fast proofs portability mutation networks classroom classroom-demo formgrader variant check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -76,6 +76,11 @@ classroom: $(CLASSROOM) ## give out sheets; collect, check and grade what was ha
 
 classroom-demo: $(CLASSROOM) ## the same with a class made from the catalogue, from release to report (COURSE=new_folder STUDENTS=120)
 	@$(CLASSROOM_RUN) demo --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS) --students $(STUDENTS)
+
+formgrader: $(CLASSROOM) ## mark essays in nbgrader's formgrader, in a browser (COURSE=folder PORT=8889)
+	@set --; if [ "$$(id -u)" = 0 ]; then set -- --allow-root; fi; \
+	export JUPYTER_PATH="$(CURDIR)/.venv/share/jupyter" PATH="$(CURDIR)/.classroom/venv/bin:$$PATH"; cd "$(COURSE)" && \
+	exec python -m jupyter_server "$$@" --ip=$(IP) --port=$(PORT) --ServerApp.default_url=/formgrader --log-level=ERROR
 
 variant: $(CLASSROOM) ## write a teacher's sources of one variant of the assignments (SEED=4711 COURSE=folder SHEETS=a1)
 	@$(CLASSROOM_RUN) variant --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS)

@@ -1,6 +1,8 @@
 """The assignments: solutions get every point, one variant's answers fail another, hand-ins are repaired or refused."""
 
 import ast
+import pkgutil
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -11,12 +13,15 @@ import nbformat
 import pytest
 import torch
 
-from tools.classroom import build, preflight
+from lessons_lib.teach import exercises
+from lessons_lib.teach.checks import exercise
+from tools.classroom import build, counts, preflight
 from tools.classroom.marking import Marker, earned, equal, plain
 from tools.classroom.question import SEEDS, Question, form, fresh, unit
 from tools.classroom.sheets import SHEETS
 from tools.classroom.synthetic.students import answers, people
 from tools.classroom.synthetic.troubles import TROUBLES
+from tools.pages import replaced
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = [(sheet.name, place) for sheet in SHEETS.values() for place in range(len(sheet.questions))]
@@ -213,6 +218,38 @@ def test_every_trouble_of_the_list_that_can_be_played_is_there() -> None:
         24,
         25,
     }
+
+
+def test_the_counts_in_the_readme_are_the_catalogues_and_every_exercise_has_two_other_right_forms() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert replaced(readme, "exercises", counts.block()) == readme, "python -m tools.classroom.counts"
+    assert all(len(question.asked.also_right) >= 2 for sheet in SHEETS.values() for question in sheet.questions)
+
+
+@pytest.mark.parametrize("page", ["teaching.md", "concept_inventory.md"])
+def test_a_teachers_page_names_only_what_exists(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"make ([a-z-]+)(?=`| +#| [A-Z]+=|\n)", text):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (ROOT / "docs" / link).exists(), link
+    anchors = {
+        re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^## (.+)$", text, re.MULTILINE)
+    }
+    assert {*re.findall(r"\]\(#([^)]+)", text)} <= anchors
+    for name in re.findall(r"`(\w+\.\w+)`", text):
+        if name.partition(".")[0] in {module.name for module in pkgutil.iter_modules(exercises.__path__)}:
+            assert exercise(name)
+
+
+def test_the_teachers_page_promises_each_trouble_what_the_demonstration_shows() -> None:
+    text = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    section = text.partition("## What can go wrong")[2].partition("\n## ")[0]
+    numbers = {int(number) for number in re.findall(r"^\| (\d+) \| ", section, re.MULTILINE)}
+    assert {trouble.number for trouble in TROUBLES.values()} == numbers
+    for sheet in SHEETS.values():
+        assert f"| {sheet.machine_points} + {sheet.essay_points} |" in text
 
 
 def test_solutions_and_unseen_tests_stand_between_markers_with_the_canary() -> None:
