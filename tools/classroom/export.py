@@ -22,7 +22,7 @@ class Explained(ExportPlugin):
         """Write grades.csv, in UTF-8, beside status.json, which says what became of each hand-in."""
         known: dict[str, dict[str, Any]] = json.loads(Path("status.json").read_text(encoding="utf-8"))
         with open(self.to or "grades.csv", "w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
+            table = csv.writer(file, lineterminator="\n")
             table.writerow(COLUMNS)
             for assignment in gradebook.assignments:
                 of_all = {student.id for student in gradebook.students} | {*known.get(assignment.name, {})}
@@ -40,6 +40,8 @@ def _line(gradebook: Any, assignment: Any, student: str, said: dict[str, Any]) -
         return ["", "", "", assignment.max_score, "graded, but the gradebook has no such line: grade again"]
     penalty = found.late_submission_penalty or 0.0
     waits = "graded; the essay waits for a person" if found.needs_manual_grade else "graded"
+    if not found.score:
+        waits += "; nothing was attempted, or nothing was right"
     if said["says"] != "as handed in":
         waits += f". {said['says']}"
     return [found.timestamp or "", max(0.0, found.score - penalty), penalty, assignment.max_score, waits]

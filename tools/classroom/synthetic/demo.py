@@ -70,6 +70,6 @@ def folder_of(path: Path) -> Path:
     """
     if path.exists() and any(path.iterdir()):
         raise ValueError(
-            f"{path} is not empty, and a demonstration begins from nothing: name another, DEMO=another_folder."
+            f"{path} is not empty, and a demonstration begins from nothing: name another, COURSE=another_folder."
         )
     return path
