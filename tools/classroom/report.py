@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
+from matplotlib import figure as mpl
 
+from lessons_lib.show.figure import Figure
 from tools.classroom.course import Course
 from tools.classroom.question import Sheet
 
@@ -49,18 +51,17 @@ def lines(course: Course, sheet: Sheet) -> list[Line]:
     return found
 
 
-def page(course: Course, sheet: Sheet) -> str:
+def page(course: Course, sheet: Sheet, counted: list[Line], words: str) -> str:
     """Return the report in markdown."""
     became = course.status().get(sheet.name, {})
     kept_out = {name: one["says"] for name, one in sorted(became.items()) if not one["graded"]}
     repaired = {
         name: one["says"] for name, one in sorted(became.items()) if one["graded"] and one["says"] != "as handed in"
     }
-    counted = lines(course, sheet)
     rows = [f"| {one.exercise} | {' | '.join(str(one.became[state]) for state in COLOURS)} |" for one in counted]
     parts = [
         f"# {sheet.name.upper()} · {sheet.title}: {len(became)} hand-ins, {len(became) - len(kept_out)} graded",
-        "![Bars for each exercise; the table below says the same](report.png)",
+        f"![{words}](report.png)",
         "## By exercise",
         "\n".join([f"| exercise | {' | '.join(COLOURS)} |", f"| --- {'| --- ' * len(COLOURS)}|", *rows]),
         "## Misconceptions that were recognised",
@@ -75,35 +76,33 @@ def page(course: Course, sheet: Sheet) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def figure(course: Course, sheet: Sheet, path: Path) -> None:
-    """Draw the table of the report as bars."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    counted = lines(course, sheet)
-    drawn, axis = plt.subplots(figsize=(9, 0.5 * len(counted) + 1.4), layout="constrained")
+def figure(sheet: Sheet, counted: list[Line]) -> Figure:
+    """Return the table of the report as bars, with its words."""
+    drawn = mpl.Figure(figsize=(9, 0.5 * len(counted) + 1.6), layout="constrained")
+    axis = drawn.subplots()
     names = [one.exercise for one in counted]
     left = [0] * len(counted)
     for state, colour in COLOURS.items():
         widths = [one.became[state] for one in counted]
+        ink = "white" if state in (RIGHT, WRONG) else "black"
         bars = axis.barh(names, widths, left=left, color=colour, label=state)
-        axis.bar_label(bars, [str(width) if width else "" for width in widths], label_type="center", color="white")
+        axis.bar_label(bars, [str(width) if width else "" for width in widths], label_type="center", color=ink)
         left = [a + b for a, b in zip(left, widths, strict=True)]
     axis.invert_yaxis()
     axis.set_xlabel("students")
-    axis.set_title(f"{sheet.name.upper()}: {max(left, default=0)} students, by exercise")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False)
+    axis.locator_params(axis="x", integer=True)
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(COLOURS), frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-    drawn.savefig(path, dpi=150, metadata={"Description": f"The table of {sheet.name}'s report as bars"})
-    plt.close(drawn)
+    full = ", ".join(f"{one.exercise} {one.became[RIGHT]}" for one in counted)
+    return Figure(drawn, f"{sheet.name.upper()}: of {max(left, default=0)} students so many have all points: {full}.")
 
 
 def write(course: Course, sheet: Sheet) -> Path:
     """Write reports/a1/report.md and its figure; return the page's path."""
     folder = course.folder / "reports" / sheet.name
     folder.mkdir(parents=True, exist_ok=True)
-    figure(course, sheet, folder / "report.png")
-    (folder / "report.md").write_text(page(course, sheet), encoding="utf-8")
+    counted = lines(course, sheet)
+    drawn = figure(sheet, counted)
+    drawn.save(folder / "report.png")
+    (folder / "report.md").write_text(page(course, sheet, counted, drawn.words), encoding="utf-8")
     return folder / "report.md"
