@@ -120,15 +120,17 @@ def test_every_form_of_the_catalogue_gets_full_marks_or_not_by_being_right(name:
         assert (marks == question.points) == answer.says.endswith(": right"), answer.at
 
 
+class Same:
+    """Equal to whatever it is compared with."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __sub__ = __rsub__ = lambda self, other: 0.0
+
+
 def test_what_is_no_answer_gets_a_plain_zero(capsys: pytest.CaptureFixture[str]) -> None:
     marker = Marker("a1", 1)
-
-    class Same:
-        def __eq__(self, other: object) -> bool:
-            return True
-
-        __sub__ = __rsub__ = lambda self, other: 0.0
-
     for answer in (..., None, "7", float("nan"), float("inf"), [], {}, Same(), torch.tensor([])):
         marks = marker.mark(0, lambda *_, answer=answer: answer)
         assert type(marks) is float and marks == 0
@@ -143,7 +145,7 @@ def test_a_patched_library_moves_no_mark(monkeypatch: pytest.MonkeyPatch) -> Non
     marker = Marker("a1", 1)
     monkeypatch.setattr(torch, "allclose", lambda *a, **k: True)
     monkeypatch.setattr(torch, "equal", lambda *a, **k: True)
-    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: 0.0)
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: Same())
     assert marker.mark(5, lambda b, M: torch.tensor(1.0)) == 0.0
 
 

@@ -15,7 +15,11 @@ from tools.classroom.synthetic.troubles import FIRST, TROUBLES
 
 def grown(class_: Sequence[Student], count: int) -> list[Student]:
     """Return a class of at least so many: the same students again, under other names."""
-    again = (replace(one, name=f"{one.name}_again_{turn}") for turn in itertools.count(1) for one in class_)
+    again = (
+        replace(one, name=f"{one.name}_again_{turn}", points=dict(one.points))
+        for turn in itertools.count(1)
+        for one in class_
+    )
     return [*class_, *itertools.islice(again, max(0, count - len(class_)))]
 
 
