@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tools.classroom import build
 from tools.classroom.sheets import SHEETS
-from tools.classroom.synthetic.students import due, people
+from tools.classroom.synthetic.students import Student, due, people
 from tools.classroom.synthetic.troubles import FIRST, TROUBLES
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +54,13 @@ def said(cell: dict[str, Any]) -> str:
     return "".join("".join(one.get("text", "")) for one in cell["outputs"])
 
 
+@cache
+def mixed_student() -> Student:
+    """Return the one of the six who has something right and something wrong."""
+    class_ = people(SHEETS["a1"], SEED, build.source(SHEETS["a1"], SEED))
+    return next(one for one in class_ if one.name == "a1_student_08")
+
+
 @pytest.fixture(scope="module")
 def six(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graded(tmp_path_factory.mktemp("six") / "course", "--sheets", "a1", "--only", ",".join(SIX))
@@ -63,7 +71,7 @@ def test_the_gradebook_of_six_is_as_expected_line_by_line(six: Path) -> None:
     found = lines(six)
     assert sorted(found) == sorted(SIX)
     full = sheet.machine_points
-    mixed = next(one for one in people(sheet, SEED, build.source(sheet, SEED)) if one.name == "a1_student_08")
+    mixed = mixed_student()
     assert 0 < mixed.score < full
     scores = {name: line["score"] for name, line in found.items()}
     assert scores == {
@@ -88,8 +96,8 @@ def test_the_gradebook_of_six_is_as_expected_line_by_line(six: Path) -> None:
 
 
 def test_every_mark_and_every_name_of_a_mistake_is_the_catalogues(six: Path) -> None:
-    sheet = SHEETS["a1"]
-    student = next(one for one in people(sheet, SEED, build.source(sheet, SEED)) if one.name == "a1_student_08")
+    SHEETS["a1"]
+    student = mixed_student()
     cells = of(six, "a1", student.name)
     for name, points in student.points.items():
         if name != "essay":
@@ -129,9 +137,7 @@ def test_the_report_counts_what_the_marks_say(six: Path) -> None:
     assert [row[0] for row in rows] == [*(one.exercise for one in SHEETS["a1"].questions), "my_scene"]
     assert all(sum(map(int, row[1:])) == 5 for row in rows)
     assert {row[0]: row[1:] for row in rows}["my_scene"] == ("4", "0", "0", "1")
-    student = next(
-        one for one in people(SHEETS["a1"], SEED, build.source(SHEETS["a1"], SEED)) if one.name == "a1_student_08"
-    )
+    student = mixed_student()
     for sentence in student.says.values():
         assert f"- 1 × {sentence.partition('not yet. ')[2]}" in page
     assert "- truncated: The file is damaged" in page
