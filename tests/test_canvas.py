@@ -222,6 +222,12 @@ def test_the_words_are_in_the_text_the_alt_and_the_file(draw: Callable[[], Any])
     assert {one for one in data if one.startswith("image/")} == {kind}
 
 
+@pytest.mark.usefixtures("not_laid_out")
+def test_maps_of_many_cells_are_stored_as_a_photo_is_and_those_of_few_without_loss() -> None:
+    assert show.maps(torch.rand(2, 28, 28)).stored()[0] == "image/png"
+    assert show.maps(torch.rand(2, 56, 56)).stored()[0] == "image/jpeg"
+
+
 @pytest.mark.parametrize("function", ["photo", "overlay", "row"])
 def test_boxes_are_drawn_where_they_lie_with_their_names_inside(function: str) -> None:
     picture = DRAWN[function, "boxes"]()

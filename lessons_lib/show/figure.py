@@ -17,13 +17,15 @@ _TOGETHER = re.compile(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)|(?<=row) (?=\d)|(?<=co
 """Spaces at which no line of a caption ends."""
 _SHARP = 200
 """Dots an inch in a notebook, which shows them at half their size, so that a screen with many of them has its fill."""
+_FEW = 32
+"""Cells to a side of a map up to which a figure is a chart: flat squares with sharp edges, which a PNG keeps."""
 
 
 class Figure:
     """A figure and the words that describe it, which also stand under it.
 
-    Jupyter draws it at twice the pixels that it takes, as a JPEG where it shows a photo and as a PNG where not; a
-    terminal, a screen reader and a strict notebook test get the words.
+    Jupyter draws it at twice the pixels that it takes, as a JPEG where it shows a photo or maps of many cells, else as
+    a PNG; a terminal, a screen reader and a strict notebook test get the words.
 
     Args:
         figure: a matplotlib figure that belongs to no window.
@@ -86,7 +88,8 @@ class Figure:
 
     def stored(self) -> tuple[str, bytes]:
         """Return the MIME type and the bytes of the file that a notebook keeps."""
-        photographic = any(np.ndim(image.get_array()) == 3 for image in self.figure.findobj(AxesImage))
+        drawn = [np.shape(image.get_array()) for image in self.figure.findobj(AxesImage)]
+        photographic = any(len(shape) == 3 or min(shape) > _FEW for shape in drawn)
         return ("image/jpeg", self.jpeg()) if photographic else ("image/png", self.png())
 
     @property
