@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab fresh test test-fast proofs portability mutation networks machines check notebooks lesson bench lock
+.PHONY: help lab fresh test test-fast proofs portability mutation networks machines classroom classroom-demo formgrader variant check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -12,18 +12,31 @@ PYTHON ?= python3.13 python3.12 python3.11 python3 python
 RUN := .venv/bin/python
 # A lock and the extras of pyproject.toml that it holds, besides what the library itself needs. Here, what the lessons and
 # `make test` need; what only something else needs gets a line, a lock and an environment of its own.
-LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation requirements-networks.lock:lessons,test,networks requirements-machines.lock:lessons,test,machines
+LOCKS := requirements.lock:lessons,lab,test \
+    requirements-mutation.lock:lessons,test,mutation \
+    requirements-networks.lock:lessons,test,networks \
+    requirements-machines.lock:lessons,test,machines \
+    requirements-classroom.lock:lessons,lab,test,classroom
 # Which configuration `make portability` runs: make portability ONLY=scalar. Without it, all of them.
 ONLY ?=
 # Which mutants `make mutation` draws, and how many.
 SEED ?= 1
 COUNT ?= 300
+# Where a teacher's course lies, which sheets are given out, and how many students are graded at a time. SEED chooses the variant,
+# and is nobody else's business.
+COURSE ?= my_course
+SHEETS ?= a1,a2,a3
+WORKERS ?= 2
+# How many hand-ins `make classroom-demo` makes for each sheet, at least.
+STUDENTS ?= 0
 
 INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
 MUTATION := .mutation/.installed
 NETWORKS := .networks/.installed
 MACHINES := .machines/.installed
+CLASSROOM := .classroom/.installed
+CLASSROOM_RUN := .classroom/venv/bin/python -m tools.classroom
 
 help: ## show this list
 	@echo "What make can do here:"
@@ -45,13 +58,13 @@ lab: $(INSTALLED) ## open JupyterLab on your copy of the first lesson (PORT=8889
 fresh: $(INSTALLED) ## take a lesson anew and keep what you wrote under another name (LESSON=04)
 	@$(RUN) -m tools.copies "$(LESSON)"
 
-test: $(INSTALLED) ## run the unit tests, then every notebook against its stored outputs
+test: $(INSTALLED) $(CLASSROOM) ## run the unit tests, then every notebook against its stored outputs
 	@$(RUN) -m pytest -n 2 --dist loadfile
 
 test-fast: $(INSTALLED) ## run what a change in the library is most likely to break, in under a minute
 	@$(RUN) -m pytest tests -n 2 --dist loadfile -m "not proof and not slow"
 
-proofs: $(INSTALLED) ## run what is heavy: training again, scores and measured tables again, networks at full size
+proofs: $(INSTALLED) $(CLASSROOM) ## run what is heavy: training again, scores and measured tables again, networks at full size
 	@$(RUN) -m pytest tests -n 2 --dist loadfile -m proof
 
 portability: $(INSTALLED) ## run the suite on other kernels, threads, torch releases (ONLY=scalar for one; 11 GB of disk)
@@ -65,6 +78,20 @@ networks: $(NETWORKS) ## explain other people's networks (transformers, ultralyt
 
 machines: $(MACHINES) ## run the cookbook's appendix: Ray Data with two workers, torchrun with two processes
 	@.machines/venv/bin/python -m pytest tests/machines -p no:cacheprovider
+
+classroom: $(CLASSROOM) ## give out sheets; collect, check and grade what was handed in (COURSE=folder SEED=4711 SHEETS=a1)
+	@$(CLASSROOM_RUN) grade --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS)
+
+classroom-demo: $(CLASSROOM) ## the same with a class made from the catalogue, from release to report (COURSE=new_folder STUDENTS=120)
+	@$(CLASSROOM_RUN) demo --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS) --workers $(WORKERS) --students $(STUDENTS)
+
+formgrader: $(CLASSROOM) ## mark essays in nbgrader's formgrader, in a browser (COURSE=folder PORT=8889)
+	@set --; if [ "$$(id -u)" = 0 ]; then set -- --allow-root; fi; \
+	export JUPYTER_PATH="$(CURDIR)/.venv/share/jupyter" PATH="$(CURDIR)/.classroom/venv/bin:$$PATH"; cd "$(COURSE)" && \
+	exec python -m jupyter_server "$$@" --ip=$(IP) --port=$(PORT) --ServerApp.default_url=/formgrader --log-level=ERROR
+
+variant: $(CLASSROOM) ## write a teacher's sources of one variant of the assignments (SEED=4711 COURSE=folder SHEETS=a1)
+	@$(CLASSROOM_RUN) variant --folder "$(COURSE)" --seed $(SEED) --sheets $(SHEETS)
 
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .
@@ -118,7 +145,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@rm $(UNFINISHED); touch $(INSTALLED)
 
 # These find the packages of .venv and the library, and have only those of their own that are not there.
-$(MUTATION) $(NETWORKS) $(MACHINES): .%/.installed: requirements-%.lock $(INSTALLED)
+$(MUTATION) $(NETWORKS) $(MACHINES) $(CLASSROOM): .%/.installed: requirements-%.lock $(INSTALLED)
 	@$(RUN) -m venv --clear .$*/venv
 	@{ $(RUN) -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")'; pwd; } > \
 	    "$$(.$*/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"

@@ -24,6 +24,8 @@ def course(tmp_path: Path) -> Path:
     (tmp_path / "notebooks" / "pictures" / "cat.txt").write_text("a cat")
     (tmp_path / "notebooks" / ".ipynb_checkpoints").mkdir()
     (tmp_path / "notebooks" / ".ipynb_checkpoints" / CAM).write_text("not a lesson")
+    (tmp_path / "notebooks" / "assignments" / "a1").mkdir(parents=True)
+    (tmp_path / "notebooks" / "assignments" / "a1" / "a1.ipynb").write_text("a teacher's, with solutions")
     return tmp_path
 
 

@@ -263,7 +263,8 @@ case "$*" in
     *ensurepip*) exit {bare} ;;
     "-m pip --version") exit 0 ;;
     "-m pip install "*) test ! -e "$STOP" ;;
-    "-m venv "*) rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+    "-m venv "*) for last; do :; done; rm -rf "$last"; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
+    *purelib*) dirname "$0" ;;
 esac
 """
 
@@ -273,7 +274,7 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        for name in ("Makefile", "requirements.lock", "requirements-classroom.lock", "pyproject.toml"):
             shutil.copy(ROOT / name, folder)
 
     def python(self, name: str, old: int = 0, bare: int = 0) -> str:
@@ -321,15 +322,16 @@ def test_make_installs_once_and_then_only_does_its_job(workshop: Workshop) -> No
     assert status == 0
     assert "First time here" in said
     assert "good -m venv --clear .venv" in asked
-    assert len([line for line in asked if line.startswith("python -m pip install")]) == 2
+    assert "python -m venv --clear .classroom/venv" in asked, "the teacher's environment, which a test grades in"
+    assert len([line for line in asked if line.startswith("python -m pip install")]) == 3
 
     assert workshop.make("test", choice) == (0, "", ["python -m pytest -n 2 --dist loadfile"])
 
     os.utime(workshop.folder / "requirements.lock")
     status, said, asked = workshop.make("test", choice)
     assert "First time here" not in said
-    assert len([line for line in asked if "pip install" in line]) == 2
-    assert not any("venv" in line for line in asked), "an environment that stands is brought up to date in place"
+    assert len([line for line in asked if "pip install" in line]) == 3
+    assert not any(line.endswith(" .venv") for line in asked), "an environment that stands is brought up to date"
 
 
 @needs_make

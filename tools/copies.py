@@ -68,11 +68,15 @@ def typed(lesson: str) -> str:
 
 
 def _lessons(root: Path) -> dict[str, Path]:
-    """Return what is copied, by its path below notebooks/: the notebooks, and whatever they read from beside them."""
+    """Return what is copied, by its path below notebooks/: the notebooks, and whatever they read from beside them.
+
+    The assignments stay where they are: their sources are a teacher's, with solutions and unseen tests.
+    """
     folder = root / "notebooks"
     found = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    kept = {name: path for name, path in found.items() if name.parts[0] != "assignments"}
     return {
-        name.as_posix(): path for name, path in found.items() if not any(part.startswith(".") for part in name.parts)
+        name.as_posix(): path for name, path in kept.items() if not any(part.startswith(".") for part in name.parts)
     }
 
 

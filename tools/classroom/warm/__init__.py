@@ -1,0 +1,1 @@
+"""One process that has imported everything, and forks: nbgrader's commands and kernels begin at once."""
