@@ -67,7 +67,9 @@ def randomised(
             _forget(forgetful.network.get_submodule(name), random)
         with without_warnings():
             after = made(make, forgetful, pictures, target)
-        found[part[-1] or type(model.network).__name__] = as_asked([alike(*pair) for pair in zip(before, after, strict=True)], pictures, target)
+        found[part[-1] or type(model.network).__name__] = as_asked(
+            [alike(*pair) for pair in zip(before, after, strict=True)], pictures, target
+        )
     return found
 
 

@@ -133,7 +133,8 @@ def share(heat: Heatmap, mask: np.ndarray) -> Share:
         >>> metrics.share(explain(models.vit(), scene, "cat"), scene.objects[1].mask)
         64 % (evenly spread: 6 %)
     """
-    return Share(heat.share_on(_on(heat, mask)), heat.luck_on(mask))
+    mask = _on(heat, mask)
+    return Share(heat.share_on(mask), heat.luck_on(mask))
 
 
 def iou(heat: Heatmap, mask: np.ndarray, *, threshold: float = 0.5) -> float:
