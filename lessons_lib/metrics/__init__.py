@@ -15,12 +15,14 @@ from lessons_lib.metrics.faithfulness import (
 )
 from lessons_lib.metrics.likeness import Alike, alike
 from lessons_lib.metrics.sanity import class_swap, input_swap, randomised, stability
+from lessons_lib.metrics.side_by_side import Question, faithful, localised, sane
 from lessons_lib.metrics.tables import box_maps, deepest, quiet, region_maps, stored, sweep
 from lessons_lib.metrics.truth import Share, centre_of_peak, iou, matches, moved, on_truth, pointing_game, share
 
 __all__ = [
     "Alike",
     "Curve",
+    "Question",
     "Share",
     "Sure",
     "alike",
@@ -33,11 +35,13 @@ __all__ = [
     "deepest",
     "deletion",
     "drop",
+    "faithful",
     "imputed",
     "increase",
     "input_swap",
     "insertion",
     "iou",
+    "localised",
     "matches",
     "moved",
     "on_truth",
@@ -47,6 +51,7 @@ __all__ = [
     "reached",
     "region_maps",
     "road",
+    "sane",
     "share",
     "shuffled",
     "stability",

@@ -2,6 +2,7 @@
 
 from lessons_lib.core.records import Outlined, Photo
 from lessons_lib.photos.files import open
+from lessons_lib.photos.grid import grid
 from lessons_lib.photos.shipped import astronaut, cat, coffee, coverage, motorcycle, rocket
 from lessons_lib.photos.shortcuts import shortcut_scene
 
@@ -12,6 +13,7 @@ __all__ = [
     "cat",
     "coffee",
     "coverage",
+    "grid",
     "motorcycle",
     "open",
     "rocket",

@@ -27,7 +27,7 @@ from tools import pages
 from tools.recipes.fitting import Batch, fit
 from tools.recipes.places import unwritable
 
-SEEDS, SCENES, STEPS, BATCH, RATE = 5, 1000, 250, 64, 3e-3
+SEEDS, SCENES, STEPS, BATCH, RATE = 5, 600, 250, 32, 3e-3
 HELD_OUT = 5_000_000
 """Training scenes begin at 1,000,000 × (1 + seed); these begin here."""
 EACH = 100
