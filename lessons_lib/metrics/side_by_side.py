@@ -114,8 +114,8 @@ def sane(model: Explainable, questions: Sequence[Question], make: Maker, *, forg
             found["forgets"] += [one.rank for one in stages[forgets[-1]]]
             found["noise"] += [one.rank for one in stability(model, pictures, aims, make, draws=1)]
             if swapped := [one for one in part if one.other is not None]:
-                asked = [[one.picture for one in swapped], [one.target for one in swapped]]
-                pairs = class_swap(model, *asked, [one.other for one in swapped], make)
+                shown, now = [one.picture for one in swapped], [one.target for one in swapped]
+                pairs = class_swap(model, shown, now, [one.other for one in swapped], make)
                 found["swap"] += [one.rank for one in pairs]
     return found
 

@@ -27,7 +27,7 @@ from lessons_lib.metrics.side_by_side import Columns, Question, faithful, locali
 from lessons_lib.photos.collage import Scenes
 from tools.recipes.places import unwritable
 
-SCENES, SLOW, FEW, GRIDS = 200, 24, 12, 24
+SCENES, SLOW, FEW, GRIDS = 200, 16, 10, 24
 """How many scenes are localised; with methods that run the network many times; scored by faithfulness and sanity (half
 of them with such methods); and how many grids."""
 CAT_AND_CUP = Scenes(SCENES, seed=6_000_000, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))
