@@ -10,7 +10,7 @@ from lessons_lib.show.figure import Figure
 from lessons_lib.show.figures import COLOURS, _bar, _canvas, _heat
 from lessons_lib.show.protocols import HeatmapLike
 
-_COLUMNS = 4
+_COLUMNS, _SMALL = 4, 2.0
 
 
 def compare(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *, opacity: float = 0.7) -> Figure:
@@ -45,7 +45,8 @@ def compare(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *
     for heat, unit in zip(heats, units, strict=True):
         tops[unit] = max(tops[unit], float(heat.positive.max()))
     columns = min(len(heats), _COLUMNS)
-    figure, axes = _canvas(-(-len(heats) // columns), columns, heats[0].photo.image.size, titled=True)
+    inches = 3.2 if len(heats) <= _COLUMNS else _SMALL
+    figure, axes = _canvas(-(-len(heats) // columns), columns, heats[0].photo.image.size, inches, titled=True)
     said = []
     for ax, heat, title, unit in zip(axes, heats, titles, units, strict=False):
         _heat(ax, heat, tops[unit], opacity)

@@ -81,7 +81,10 @@ def _next(photo: Photo, kind: str) -> str:
 def _class(model: Explainable, photo: Photo, kind: str) -> Question:
     known = set(model.categories)
     name, other = (one if one in known else CLASSES[one] for one in (kind, _next(photo, kind)))
-    return Question(photo, ClassScore(name), _mask(photo, kind), ClassScore(other))
+    asked, against = (model.categories.index(one) for one in (name, other))
+    # Of a thousand classes, many look like these: followed is how much more likely the one is than the other.
+    followed = None if kind in known else lambda output: (output[asked] - output[against]).sigmoid()
+    return Question(photo, ClassScore(name), _mask(photo, kind), ClassScore(other), followed)
 
 
 def _region(model: Explainable, photo: Photo, kind: str) -> Question:
