@@ -86,7 +86,7 @@ def test_a_grid_has_each_photo_in_its_own_cell() -> None:
         assert (np.asarray(made.image)[one.mask] == colour).all() and one.mask.sum() == 100
     assert not made.objects[1].mask[:, :10].any() and made.objects[1].mask[:10, 10:].all()
     heat = ll.Heatmap(torch.ones(2, 2), made, (0.0, 0.0, 20.0, 20.0), "", "", "")
-    assert metrics.share(heat, made.objects[2].mask) == (0.25, 0.25)
+    assert metrics.share(heat, made.objects[2].mask) == pytest.approx((0.25, 0.25))
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def _card(tables: dict[str, Table], seconds: float) -> None:
     lines += ["", f"On {4 * EACH} held-out scenes, mean over {SEEDS} seeds:", ""]
     names = ("accuracy", "broken", "worst group", "mark", "mark luck", "cat", "cat luck")
     rows = [
-        (shortcut, *(f"{np.mean([row[name] for row in rows.values()]):.2f}" for name in names))
+        (shortcut, *(f"{np.mean([row[name] for row in rows.values()]):.3f}" for name in names))
         for shortcut, rows in tables.items()
     ]
     lines += pages.table(("network", *names), rows)
