@@ -61,7 +61,8 @@ def our_road(record: ll.Explainable, batch: Tensor) -> list[float]:
 
 def pytorch_grad_cams_road(record: ll.Explainable, batch: Tensor) -> list[float]:
     up = nn.functional.interpolate(ll.explain(record, batch, 1)[0].values[None, None], batch.shape[2:], mode="bilinear")
-    return list(ROADCombined(percentiles=[100 * share for share in SHARES])(batch, up[0].numpy(), [ClassifierOutputTarget(1)], record.network))
+    combined = ROADCombined(percentiles=[100 * share for share in SHARES])
+    return list(combined(batch, up[0].numpy(), [ClassifierOutputTarget(1)], record.network))
 
 
 MAKERS: dict[str, dict[str, Callable[[ll.Explainable, Tensor], list[float]]]] = {

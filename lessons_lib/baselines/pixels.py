@@ -18,6 +18,7 @@ from lessons_lib.core.explain import explain
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.methods import Method, hirescam
 from lessons_lib.core.records import Explainable
+from lessons_lib.core.several import picture_of
 
 
 def input_x_gradient(model: Explainable | nn.Module, pictures: Any, target: Any = None) -> Any:
@@ -178,7 +179,7 @@ def at_picture(
     fronted.training = model.network.training
     record = replace(model, network=fronted, layout=layouts.nchw, layer="picture")
     with inputs.given(pictures, model), meanwhile(model.network):  # held against other threads until it is undone
-        found = explain(record, inputs.picture_of(pictures), target, method=method)
+        found = explain(record, picture_of(pictures), target, method=method)
     heats: list[Heatmap] = found if isinstance(found, list) else [found]
     named = [replace(heat, method=name) for heat in heats]
     return named if isinstance(found, list) else named[0]
