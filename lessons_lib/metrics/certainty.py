@@ -12,9 +12,14 @@ class Sure:
 
     Args:
         difference: the mean of the first less that of the second.
-        low, high: between which it lies in 95 % of the draws.
+        low: below which it lies in 2.5 % of the draws.
+        high: above which it lies in 2.5 % of them.
         ahead: the share of the draws in which the first is ahead; ½ is a toss.
         scenes: how many there are.
+
+    Example:
+        >>> metrics.Sure(difference=0.1, low=-0.02, high=0.2, ahead=0.95, scenes=20)
+        Sure(+0.10, 95 %: -0.02 to +0.20, does not survive)
     """
 
     difference: float

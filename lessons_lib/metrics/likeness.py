@@ -19,6 +19,10 @@ class Alike:
         rank: Spearman's rank correlation of the raw values, −1…1; 0 where one of the maps is even.
         ssim: structural similarity of the raw values, each map scaled onto 0…1, −1…1.
         moved: how much of the heat lies elsewhere, 0…1, as `moved` has it.
+
+    Example:
+        >>> metrics.Alike(rank=0.2, ssim=0.3, moved=0.8)
+        Alike(rank 0.20, ssim 0.30, moved 0.80)
     """
 
     rank: float

@@ -27,6 +27,10 @@ class Question:
         mask: H×W bool on the photo, where what was asked for is.
         other: another target for the same picture, for the class swap; None where there is none.
         followed: what the faithfulness curves follow, if not the target: where its number is no probability.
+
+    Example:
+        >>> metrics.Question(scene, "cat", scene.objects[1].mask, other="motorcycle").target
+        'cat'
     """
 
     picture: Photo

@@ -106,7 +106,12 @@ def pointing_game(heat: Heatmap, mask: np.ndarray, *, tolerance: float = 0.0) ->
 
 
 class Share(NamedTuple):
-    """The share of a map's heat on a mask, and what evenly spread heat would have there."""
+    """The share of a map's heat on a mask, and what evenly spread heat would have there.
+
+    Example:
+        >>> metrics.Share(share=0.65, luck=0.08)
+        65 % (evenly spread: 8 %)
+    """
 
     share: float
     luck: float
@@ -131,7 +136,7 @@ def share(heat: Heatmap, mask: np.ndarray) -> Share:
 
     Example:
         >>> metrics.share(explain(models.vit(), scene, "cat"), scene.objects[1].mask)
-        64 % (evenly spread: 6 %)
+        65 % (evenly spread: 8 %)
     """
     mask = _on(heat, mask)
     return Share(heat.share_on(mask), heat.luck_on(mask))
