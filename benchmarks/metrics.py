@@ -97,9 +97,9 @@ def main() -> None:
                 taken[name].append(perf_counter() - started)
                 passes[name] = network.pictures
         for name in makers:
-            rows.append(
-                (metric, name, passes[name], quartiles(taken[name]), ", ".join(f"{v:.3f}" for v in values[name]))
-            )
+            low, middle, high = quartiles(taken[name])
+            found = ", ".join(f"{value:.3f}" for value in values[name])
+            rows.append((metric, name, str(passes[name]), f"{middle:.2f} ({low:.2f}–{high:.2f})", found))
         ratio = np.median(taken["lessons_lib"]) / np.median(taken[next(one for one in makers if one != "lessons_lib")])
         print(f"{metric}: ours takes {ratio:.2f} of the peer's time")
     lines = pages.table(("one picture, ResNet-18", "package", "pictures run", "seconds", "result"), rows)
