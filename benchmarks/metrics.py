@@ -41,31 +41,33 @@ class Counted(nn.Module):
         return self.network(x)
 
 
-def our_curves(record: ll.Explainable, batch: Tensor) -> list[float]:
-    heats = ll.explain(record, batch, 1)
-    falling = ll.metrics.deletion(record, batch, 1, heats, steps=STEPS)
-    rising = ll.metrics.insertion(record, batch, 1, heats, steps=STEPS, fill=0.0)
+def our_curves(record: ll.Explainable, batch: Tensor, top: int) -> list[float]:
+    heats = ll.explain(record, batch, top)
+    falling = ll.metrics.deletion(record, batch, top, heats, steps=STEPS)
+    rising = ll.metrics.insertion(record, batch, top, heats, steps=STEPS, fill=0.0)
     return [falling[0].area, rising[0].area]
 
 
-def torchcams_curves(record: ll.Explainable, batch: Tensor) -> list[float]:
+def torchcams_curves(record: ll.Explainable, batch: Tensor, top: int) -> list[float]:
     with GradCAM(record.network, "network.layer4") as peer:
         metric = DeletionInsertionMetric(peer, partial(torch.softmax, dim=-1), steps=STEPS)
-        metric.update(batch, 1)
+        metric.update(batch, top)
     return list(metric.summary().values())
 
 
-def our_road(record: ll.Explainable, batch: Tensor) -> list[float]:
-    return ll.metrics.road(record, batch, lambda output: output[1], ll.explain(record, batch, 1), shares=SHARES)
+def our_road(record: ll.Explainable, batch: Tensor, top: int) -> list[float]:
+    return ll.metrics.road(record, batch, lambda output: output[top], ll.explain(record, batch, top), shares=SHARES)
 
 
-def pytorch_grad_cams_road(record: ll.Explainable, batch: Tensor) -> list[float]:
-    up = nn.functional.interpolate(ll.explain(record, batch, 1)[0].values[None, None], batch.shape[2:], mode="bilinear")
-    combined = ROADCombined(percentiles=[100 * share for share in SHARES])
-    return list(combined(batch, up[0].numpy(), [ClassifierOutputTarget(1)], record.network))
+def pytorch_grad_cams_road(record: ll.Explainable, batch: Tensor, top: int) -> list[float]:
+    up = nn.functional.interpolate(
+        ll.explain(record, batch, top)[0].values[None, None], batch.shape[2:], mode="bilinear"
+    )
+    combined = ROADCombined(percentiles=[100 * (1 - share) for share in SHARES])
+    return list(combined(batch, up[0].numpy(), [ClassifierOutputTarget(top)], record.network))
 
 
-MAKERS: dict[str, dict[str, Callable[[ll.Explainable, Tensor], list[float]]]] = {
+MAKERS: dict[str, dict[str, Callable[[ll.Explainable, Tensor, int], list[float]]]] = {
     f"insertion and deletion, {STEPS} steps": {"lessons_lib": our_curves, "torchcam": torchcams_curves},
     f"ROAD, {len(SHARES)} shares, both orders": {
         "lessons_lib": our_road,
@@ -83,9 +85,11 @@ def main() -> None:
     torch.manual_seed(4)
     network = Counted(torchvision.models.resnet18(weights=None).eval())
     with torch.no_grad():
-        network.network.fc.weight.mul_(20)  # probabilities that differ
+        network.network.fc.weight.mul_(5)  # probabilities that differ
     record = ll.Explainable(network, layer="network.layer4", probability=partial(torch.softmax, dim=-1))
     batch = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        top = int(network(batch)[0].argmax())
     rows = []
     for metric, makers in MAKERS.items():
         taken: dict[str, list[float]] = {name: [] for name in makers}
@@ -93,7 +97,7 @@ def main() -> None:
         for _ in range(rounds):
             for name, make in makers.items():
                 network.pictures, started = 0, perf_counter()
-                values[name] = make(record, batch)
+                values[name] = make(record, batch, top)
                 taken[name].append(perf_counter() - started)
                 passes[name] = network.pictures
         for name in makers:
