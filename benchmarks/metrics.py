@@ -114,8 +114,8 @@ def main() -> None:
     ]
     lines += [
         "",
-        "Results differ in the last digits: torchcam ranks the map after its ReLU, where cells tie; pytorch-grad-cam "
-        "and ours each draw noise of their own for ROAD, and its shares are percentiles of the map.",
+        "Curves differ: torchcam ranks the map after its ReLU, where all that is negative ties, and ours ranks the raw "
+        "map. For ROAD each draws noise of its own.",
     ]
     REPORT.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
