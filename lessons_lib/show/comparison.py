@@ -10,7 +10,7 @@ from lessons_lib.show.figure import Figure
 from lessons_lib.show.figures import COLOURS, _bar, _canvas, _heat
 from lessons_lib.show.protocols import HeatmapLike
 
-_COLUMNS, _SMALL = 4, 1.25
+_COLUMNS, _SMALL = 4, 1.6
 
 
 def compare(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *, opacity: float = 0.7) -> Figure:
