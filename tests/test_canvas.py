@@ -8,6 +8,7 @@ import base64
 import io
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -51,7 +52,13 @@ def heat(values: Any = VALUES, size: tuple[int, int] = WIDE, region: Any = None,
 
 PAIR = [heat(), heat([[0.0, 2.0, 0.0], [0.0, 0.0, -8.0]])]
 LONG = " and ".join(["a very long question"] * 9)
-BARS = {"overlay": "heat ÷ its peak", "row": "heat", "signed": "against ← value → for", "maps": "activation"}
+BARS = {
+    "overlay": "heat ÷ its peak",
+    "row": "heat",
+    "compare": "heat ÷ the top of its scale",
+    "signed": "against ← value → for",
+    "maps": "activation",
+}
 EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
     "photo": {
         "boxes": lambda: show.photo(photo(), boxes=[BOX, OTHER]),
@@ -66,6 +73,7 @@ EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
         "boxes": lambda: show.row(PAIR, ["one", "two"], boxes=[BOX, OTHER]),
         "tall": lambda: show.row([heat(size=TALL)] * 2, shared=False),
     },
+    "compare": {"two units": lambda: show.compare([*PAIR, replace(PAIR[0], method="other")], ["one", "two", "three"])},
     "signed": {"pair": lambda: show.signed([heat([[6.0, 0.0, -6.0], [2.0, 0.0, -8.0]]), PAIR[0]], ["one", "two"])},
     "maps": {"grid": lambda: show.maps(torch.arange(30.0).view(5, 2, 3) - 7, columns=3)},
     "vary": {"slider": lambda: show.vary(lambda k: show.overlay(heat([[1.0, k]])), k=(0.0, 2.0, 0.5))},

@@ -17,9 +17,10 @@ NAMES = [
     for question in getattr(import_module(f"lessons_lib.teach.exercises.{module.name}"), "EXPERIMENTS", {})
 ]
 LESSONS = ["start", "feature_maps", "cam", "cam_without_gap", "gradcam", "gradcam_plus_plus", "family_and_layers"]
+LESSONS += ["can_you_trust_it"]
 
 
-def test_lessons_00_to_06_have_one_each() -> None:
+def test_lessons_00_to_06_and_11_have_one_each() -> None:
     assert sorted(name.partition(".")[0] for name in NAMES) == sorted(LESSONS)
 
 
@@ -67,6 +68,13 @@ def test_a_stub_is_not_attempted_and_an_error_is_told(name: str) -> None:
         ("gradcam.probability", True, "Return a class"),
         ("family_and_layers.misled", "blocks.4", 'Return a layer and a method, as in ("blocks.4", ll.gradcam).'),
         ("family_and_layers.misled", ("blocks.9", ll.gradcam), "has no layer"),
+        ("can_you_trust_it.unmarked", 131, "Return a scene, as photos.shortcut_scene(0"),
+        ("can_you_trust_it.unmarked", ll.collage.scene(1, kinds=["rocket"]), 'objects of the kind "cat".'),
+        (
+            "can_you_trust_it.unmarked",
+            ll.photos.shortcut_scene(0, "mark", cat=True, planted=True),
+            "There is a mark in this scene",
+        ),
     ],
 )
 def test_what_is_no_answer_at_all_gets_a_sentence(name: str, answer: Any, said: str) -> None:

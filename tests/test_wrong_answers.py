@@ -491,6 +491,27 @@ WRONG: dict[str, list[tuple[Callable[..., Any], str]]] = {
         (lambda x, w, c: x[0].flatten(0, 1).mean(0).dot(w[c]), "You average over the places as well"),
         (lambda x, w, c: torch.einsum("nhwk->hw", x), "You leave the weights out"),
     ],
+    "can_you_trust_it.luck": [
+        (lambda m, s: m.sum() / m.numel(), "You count the whole photo"),
+        (lambda m, s: np.count_nonzero(m) / np.count_nonzero(s), "but count the mask outside of it too"),
+        (lambda m, s: s[m].float().mean(), "the share of the mask that was seen"),
+        (lambda m, s: (m * s).sum() / m.numel(), "and then divide by the whole photo"),
+    ],
+    "can_you_trust_it.hottest": [
+        (lambda v, k: v <= v.flatten().sort().values[round(k * v.numel()) - 1], "You take the coldest pixels"),
+        (lambda v, k: v / v.max() >= k, "a threshold"),
+        (lambda v, k: v.abs() >= v.abs().flatten().sort().values[-round(k * v.numel())], "without the sign"),
+        (lambda v, k: v < v.flatten().sort().values[-round(k * v.numel())], "You return what stays"),
+    ],
+    "can_you_trust_it.rank": [
+        (lambda a, b: np.corrcoef(a.numpy(), b.numpy())[0, 1], "You correlate the values"),
+        (lambda a, b: np.corrcoef(np.argsort(a.numpy()), np.argsort(b.numpy()))[0, 1], "You take `argsort`"),
+        (lambda a, b: np.corrcoef(np.argsort(np.argsort(a.numpy())), b.numpy())[0, 1], "You rank one map"),
+        (
+            lambda a, b: np.corrcoef(np.argsort(np.argsort(-a.numpy())), np.argsort(np.argsort(b.numpy())))[0, 1],
+            "Your sign is wrong",
+        ),
+    ],
 }
 
 NAMES = [

@@ -6,7 +6,6 @@ Warning:
     has learned. They are here to be recognised and tested, not to explain anything. Every map carries this warning.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,15 +14,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lessons_lib.core import inputs
+from lessons_lib.baselines.pixels import at_picture
 from lessons_lib.core.engine.capture import Layer
 from lessons_lib.core.engine.captured import Captured
 from lessons_lib.core.engine.hooks import hooked
-from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.explain import explain
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Explainable
-from lessons_lib.core.several import picture_of
 
 WARNING = "beware: fails the sanity checks (arXiv 1810.03292)"
 
@@ -50,15 +47,9 @@ def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any =
         Heatmap(tiger cat, probability 0.39 · beware: fails the sanity checks (arXiv 1810.03292), score 9.24 ·
         guided_backprop at picture · 224 × 224)
     """
-    model = Explainable.of(model)
-    # With an identity in front, the picture itself is what a layer puts out, so `explain` needs no change.
-    fronted = nn.Sequential(OrderedDict(picture=nn.Identity(), network=model.network))
-    fronted.training = model.network.training
-    record = replace(model, network=fronted, layout=layouts.nchw)
-    with inputs.given(pictures, model), _guided(model.network):  # held against other threads until the hooks are gone
-        found = explain(record, picture_of(pictures), target, layer="picture", method=_length)
+    found = at_picture(model, pictures, target, _length, "guided_backprop", meanwhile=_guided)
     heats = found if isinstance(found, list) else [found]
-    named = [replace(heat, words=f"{heat.words} · {WARNING}", method="guided_backprop") for heat in heats]
+    named = [replace(heat, words=f"{heat.words} · {WARNING}") for heat in heats]
     return named if isinstance(found, list) else named[0]
 
 

@@ -1,9 +1,7 @@
 """Maps measured against the truth over many scenes: each method for boxes, for regions, and layer by layer."""
 
 import json
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from statistics import mean
 from typing import Any
@@ -18,6 +16,7 @@ from lessons_lib.core.methods import Method
 from lessons_lib.core.records import Explainable, Photo
 from lessons_lib.core.resources import data
 from lessons_lib.core.targets import BoxScore, ClassScore, PixelScore, RegionScore
+from lessons_lib.metrics.asking import without_warnings
 from lessons_lib.metrics.truth import centre_of_peak, matches, moved, on_truth
 
 Table = dict[str, dict[str, float]]
@@ -178,7 +177,7 @@ def quiet(model: Explainable, pictures: Any, aims: list[Any], method: Method, **
         >>> len(metrics.quiet(models.vit(), scene, ["cat", "motorcycle"], gradcam))
         2
     """
-    with _without_warnings():
+    with without_warnings():
         heats: Heatmap | list[Heatmap] = explain(model, pictures, aims, method=method, **options) if aims else []
     return heats if isinstance(heats, list) else [heats]
 
@@ -187,15 +186,8 @@ def quiet_at_layers(
     model: Explainable, pictures: Any, aims: list[Any], layers: Sequence[str], method: Method
 ) -> list[list[Heatmap]]:
     """Return `at_layers`' maps, by layer, as `quiet` does."""
-    with _without_warnings():
+    with without_warnings():
         return at_layers(model, pictures, aims, layers=layers, method=method)
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The map for")
-        yield
 
 
 def averaged(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

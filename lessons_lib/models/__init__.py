@@ -2,7 +2,7 @@
 
 from lessons_lib.core.preprocess import Preprocess, Region
 from lessons_lib.core.records import Explainable
-from lessons_lib.models.embedded import detector, flat_cnn, imagenet, lesson, segmenter, swin, vit
+from lessons_lib.models.embedded import detector, flat_cnn, imagenet, lesson, segmenter, shortcut, swin, vit
 from lessons_lib.models.pretrained import full_size
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "imagenet",
     "lesson",
     "segmenter",
+    "shortcut",
     "swin",
     "vit",
 ]

@@ -15,7 +15,9 @@ from lessons_lib.core.records import Explainable
 from lessons_lib.core.resources import needs
 from lessons_lib.models import networks, weights
 from lessons_lib.models.pretrained import full_size
+from lessons_lib.photos import options
 from lessons_lib.photos.collage import KINDS
+from lessons_lib.photos.shortcuts import SHORTCUTS
 
 
 def imagenet() -> Explainable:
@@ -159,6 +161,38 @@ def flat_cnn(trained: bool = True) -> Explainable:
         Heatmap(cat, probability 1.00, score 12.92 · gradcam at features · 14 × 14)
     """
     return _classifier(_network("flat_cnn", networks.flat_cnn(len(KINDS)), trained), "features")
+
+
+def shortcut(kind: str = "mark", fixed: bool = False, trained: bool = True) -> Explainable:
+    """Return a small CNN that says whether a cat is in the scene, and learnt it where every cat had a shortcut beside
+    it.
+
+    Made to be caught: see `photos.shortcut_scene`. It ends in global average pooling and one linear layer, so CAM
+    applies to it; its default layer gives 64 maps of 16 × 16.
+
+    Args:
+        kind: the shortcut, "mark", "ground" or "light".
+        fixed: the same network, learnt from scenes in which the shortcut comes with and without a cat.
+        trained: with the stored weights; without them, the weights are at random, as before training.
+
+    Raises:
+        ValueError: there is no such shortcut, or the weights are damaged or replaced.
+        FileNotFoundError: the weights are missing.
+
+    Example:
+        >>> explain(models.shortcut("mark"), photos.shortcut_scene(3, "mark", cat=True, planted=True), "cat")
+        Heatmap(cat, probability ..., score ... · gradcam at features · 16 × 16)
+    """
+    options.known(kind, SHORTCUTS, "shortcut")
+    network: nn.Module = networks.small_cnn()
+    name = f"shortcut_{kind}{'_fixed' if fixed else ''}"
+    return Explainable(
+        network=weights.load(name, network, "shortcut") if trained else network.eval(),
+        layer="features",
+        transform=Preprocess(64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        categories=("cat",),
+        probability=torch.sigmoid,
+    )
 
 
 def _network(name: str, network: nn.Module, trained: bool) -> nn.Module:

@@ -156,3 +156,18 @@ def flat_cnn(classes: int) -> nn.Sequential:
     network.add_module("features", nn.Sequential(*stages, last))
     network.add_module("head", head)
     return network
+
+
+def small_cnn() -> nn.Sequential:
+    """Return a CNN for 64 × 64 pixels and one logit: 64 maps of 16 × 16 (`features`), their means, one linear layer."""
+    widths, strides = (3, 16, 32, 64), (2, 2, 1)
+    stages = [
+        nn.Sequential(nn.Conv2d(few, many, 3, stride, padding=1, bias=False), nn.BatchNorm2d(many), nn.ReLU())
+        for (few, many), stride in zip(pairwise(widths), strides, strict=True)
+    ]
+    network = nn.Sequential()
+    network.add_module("features", nn.Sequential(*stages))
+    network.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("fc", nn.Linear(widths[-1], 1))
+    return network

@@ -15,7 +15,7 @@ _LIST = "fetch it again from the repository, `git checkout -- data/weights/SHA25
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def load(name: str, network: Network) -> Network:
+def load(name: str, network: Network, recipe: str = "") -> Network:
     """Fill `network` with the weights stored under `name` and return it in eval mode.
 
     What is frozen (EfficientNet-Lite0's stages) is not stored: it keeps the values it came with.
@@ -32,7 +32,7 @@ def load(name: str, network: Network) -> Network:
     from safetensors.torch import load as parse
 
     path = path_of(name)
-    remedy = f"fetch it again from the repository, or make it: python -m tools.recipes.train {name}"
+    remedy = f"fetch it again from the repository, or make it: python -m tools.recipes.{recipe or f'train {name}'}"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path.name} in data/weights: {remedy}.")
     sums = _sums(path.parent)

@@ -2,6 +2,20 @@
 
 from lessons_lib.core.records import Outlined, Photo
 from lessons_lib.photos.files import open
+from lessons_lib.photos.grid import grid
 from lessons_lib.photos.shipped import astronaut, cat, coffee, coverage, motorcycle, rocket
+from lessons_lib.photos.shortcuts import shortcut_scene
 
-__all__ = ["Outlined", "Photo", "astronaut", "cat", "coffee", "coverage", "motorcycle", "open", "rocket"]
+__all__ = [
+    "Outlined",
+    "Photo",
+    "astronaut",
+    "cat",
+    "coffee",
+    "coverage",
+    "grid",
+    "motorcycle",
+    "open",
+    "rocket",
+    "shortcut_scene",
+]
