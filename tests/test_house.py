@@ -47,7 +47,8 @@ def lock_versions(lock: str, python: str) -> dict[str, str]:
 
 def locks() -> dict[str, list[str]]:
     """Return the extras that each lock holds, as the Makefile says."""
-    (line,) = re.findall(r"^LOCKS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    (line,) = re.findall(r"^LOCKS := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    line = line.replace("\\\n", " ")
     return {lock: extras.split(",") for lock, extras in (each.split(":") for each in line.split())}
 
 
