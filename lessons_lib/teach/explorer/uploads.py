@@ -1,0 +1,58 @@
+"""A file that a person chose in the browser: the photo that it holds, or one sentence on why it can't be taken."""
+
+from io import BytesIO
+
+from PIL import Image, UnidentifiedImageError
+
+from lessons_lib.core.records import Photo
+from lessons_lib.photos import files
+
+MEGABYTES, LONGEST, SHORTEST, KEPT = 20, 10_000, 32, 1600
+"""The most that a file may weigh, the sides that a picture may have, and the longest side that is kept."""
+
+
+def photo(name: str, content: bytes) -> Photo:
+    """Return the photo in a file's bytes, no longer than `KEPT` pixels a side, so that each map is drawn at once.
+
+    Raises:
+        ValueError: it is too heavy, too long, too small, an animation, or no sound picture; the sentence says which.
+
+    Example:
+        >>> photo("dot.png", b"")
+        Traceback (most recent call last):
+        ValueError: 'dot.png' is empty, it has no bytes: copy or save it again.
+    """
+    if len(content) > MEGABYTES * 1_000_000:
+        raise ValueError(
+            f"{name!r} has {len(content) / 1e6:.0f} MB, and at most {MEGABYTES} MB are taken: save a smaller copy and "
+            "choose that."
+        )
+    file = BytesIO(content)
+    file.name = name
+    _refuse_by_its_header(name, file)
+    opened = files.open(file)
+    image = opened.image
+    image.thumbnail((KEPT, KEPT), Image.Resampling.LANCZOS)
+    return Photo(image, title=opened.title)
+
+
+def _refuse_by_its_header(name: str, file: BytesIO) -> None:
+    """Refuse what need not be read to its end to be refused; what can't be read at all is left to `photos.open`."""
+    try:
+        with Image.open(BytesIO(file.getvalue())) as picture:
+            (width, height), frames = picture.size, getattr(picture, "n_frames", 1)
+            frames = 1 if picture.format == "MPO" else frames  # a phone's photo with a second view behind it
+    except (UnidentifiedImageError, OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return
+    if frames > 1:
+        raise ValueError(f"{name!r} is an animation of {frames} pictures: save one of them as PNG and choose that.")
+    if max(width, height) > LONGEST:
+        raise ValueError(
+            f"{name!r} is {width} × {height} pixels, and at most {LONGEST:,} a side are taken: save a smaller copy or "
+            "a part of it and choose that."
+        )
+    if min(width, height) < SHORTEST:
+        raise ValueError(
+            f"{name!r} is {width} × {height} pixels, too few to show anything: choose a picture of {SHORTEST} or more "
+            "a side."
+        )
