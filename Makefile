@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab fresh test test-fast proofs portability mutation networks check notebooks lesson bench lock
+.PHONY: help lab fresh test test-fast proofs portability mutation networks browser check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -12,7 +12,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3 python
 RUN := .venv/bin/python
 # A lock and the extras of pyproject.toml that it holds, besides what the library itself needs. Here, what the lessons and
 # `make test` need; what only something else needs gets a line, a lock and an environment of its own.
-LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation requirements-networks.lock:lessons,test,networks
+LOCKS := requirements.lock:lessons,lab,test requirements-mutation.lock:lessons,test,mutation requirements-networks.lock:lessons,test,networks requirements-browser.lock:lessons,lab,test,browser
 # Which configuration `make portability` runs: make portability ONLY=scalar. Without it, all of them.
 ONLY ?=
 # Which mutants `make mutation` draws, and how many.
@@ -23,6 +23,7 @@ INSTALLED := .venv/.installed
 UNFINISHED := .venv/.unfinished
 MUTATION := .mutation/.installed
 NETWORKS := .networks/.installed
+BROWSER := .browser/.installed
 
 help: ## show this list
 	@echo "What make can do here:"
@@ -61,6 +62,9 @@ mutation: $(MUTATION) ## change the library in small ways and see whether a test
 
 networks: $(NETWORKS) ## explain other people's networks (transformers, ultralytics, smp, loralib), with random weights, offline
 	@.networks/venv/bin/python -m pytest tests/networks -p no:cacheprovider
+
+browser: $(BROWSER) ## use the explorer in a real JupyterLab and Chromium, by keyboard, with axe-core (some minutes)
+	@.browser/venv/bin/python -m pytest tests/browser -p no:cacheprovider
 
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .
@@ -114,7 +118,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@rm $(UNFINISHED); touch $(INSTALLED)
 
 # These find the packages of .venv and the library, and have only those of their own that are not there.
-$(MUTATION) $(NETWORKS): .%/.installed: requirements-%.lock $(INSTALLED)
+$(MUTATION) $(NETWORKS) $(BROWSER): .%/.installed: requirements-%.lock $(INSTALLED)
 	@$(RUN) -m venv --clear .$*/venv
 	@{ $(RUN) -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")'; pwd; } > \
 	    "$$(.$*/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
