@@ -40,7 +40,7 @@ class Figure:
         figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
         for text in figure.findobj(Text):
             text.set_parse_math(False)  # a dollar in a name is a dollar
-        figure.supxlabel("\n".join(caption), fontsize=9, parse_math=False)
+        self._caption = figure.supxlabel("\n".join(caption), fontsize=9, parse_math=False)
         # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
         if (layout := figure.get_layout_engine()) is not None:
             for _ in range(2):
@@ -63,7 +63,7 @@ class Figure:
         Args:
             dpi: pixels to the inch.
         """
-        caption, before = self.figure._supxlabel, self.figure.dpi
+        caption, before = self._caption, self.figure.dpi
         try:
             self.figure.dpi = dpi
             canvas = FigureCanvasAgg(self.figure)

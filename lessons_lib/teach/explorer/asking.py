@@ -7,7 +7,7 @@ from typing import Any
 
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets import BoxScore, PixelScore, Target
-from lessons_lib.teach.explorer import choices
+from lessons_lib.teach.explorer import choices, pages
 from lessons_lib.teach.explorer.panel import Panel
 
 
@@ -82,7 +82,7 @@ class Asking:
             try:
                 self._class(choices.found(typed, self._names))
             except ValueError as error:
-                self._say(f"{error} The picture from before stays.")
+                self._say(f"{error} {pages.STAYS}")
 
     def _box(self, number: int) -> None:
         self.target = BoxScore(number)

@@ -14,7 +14,7 @@ from lessons_lib.core.engine import outputs
 from lessons_lib.core.engine.calling import answer
 from lessons_lib.core.engine.names import near
 from lessons_lib.core.layers.listing import layers
-from lessons_lib.core.records import Box, Explainable, Photo, name_of
+from lessons_lib.core.records import Box, Explainable, Photo, name_of, shown
 from lessons_lib.core.targets import BoxScore, PixelScore, Target
 from lessons_lib.models import embedded
 from lessons_lib.photos import collage, shipped
@@ -104,8 +104,9 @@ def offer(model: Explainable, photo: Photo) -> Offer:
         return Offer("boxes", (), tuple(found), (height, width), 0, BoxScore(0))
     if (row := outputs.logits_of(output, axes=1)) is not None:
         numbers = row if model.probability is None else model.probabilities(row)
+        said = "{:.2f}".format if model.probability is None else shown
         values, order = numbers.topk(min(5, len(row)))
-        top = tuple((int(index), f"{value:.2f}") for index, value in zip(order, values.tolist(), strict=True))
+        top = tuple((int(index), said(value)) for index, value in zip(order, values.tolist(), strict=True))
         return Offer("classes", top, (), (height, width), len(row), asked_as(top[0][0], model))
     if (maps := outputs.logits_of(output, axes=3)) is not None:
         counts = Counter(maps.argmax(dim=0).flatten().tolist())

@@ -155,7 +155,7 @@ class Explorer:
             try:
                 photo: Photo = uploads.photo(one["name"], bytes(one["content"]))
             except (ValueError, TypeError, OSError, MemoryError) as error:
-                self._say(f"{error} The picture from before stays.")
+                self._say(f"{error} {pages.STAYS}")
             else:
                 name = files.keep(one["name"], photo)
                 with self._asking.filled():

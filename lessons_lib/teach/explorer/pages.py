@@ -5,7 +5,9 @@ from html import escape
 from io import BytesIO
 
 from lessons_lib.show import Figure
+from lessons_lib.teach.explorer import uploads
 
+STAYS = "The picture from before stays."
 STYLE = """<style>
 .ll-explorer { max-width: 100%; overflow: visible; }
 .ll-explorer .widget-html-content, .ll-explorer .jupyter-widgets { line-height: 1.45; }
@@ -17,6 +19,9 @@ STYLE = """<style>
 .ll-explorer .ll-code pre { overflow: auto; max-width: 100%; padding: .6em; border: 1px solid; font-size: 1em; }
 .ll-explorer .ll-code button { font: inherit; padding: .3em .8em; }
 .ll-explorer progress { width: 20em; max-width: 100%; }
+.ll-explorer .ll-before { display: inline-block; width: 6em; text-align: right; padding-right: 8px; }
+.ll-explorer .widget-checkbox { margin: 4px 12px; align-self: center; }
+.ll-explorer input[type=checkbox] { width: 1.1em; height: 1.1em; vertical-align: middle; }
 </style>"""
 
 # A live region must stay while what it says changes, so the widget's own element is made one when it is first shown.
@@ -24,6 +29,29 @@ _LIVE = (
     '<img alt="" hidden src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" '
     "onload=\"this.parentNode.setAttribute('role', 'status')\">"
 )
+# A file over the limit would never arrive: the server hangs up on it. So the page looks at its size before it is sent.
+_GUARD = f"""
+if (!window.llGuarded) {{
+  window.llGuarded = true;
+  document.addEventListener('click', click => {{
+    const button = click.target.closest('.ll-explorer .widget-upload'), inputs = HTMLInputElement.prototype;
+    if (!button) return;
+    const own = inputs.click;
+    inputs.click = function () {{
+      inputs.click = own;
+      this.addEventListener('change', change => {{
+        const file = this.files[0];
+        if (!file || file.size <= {uploads.MEGABYTES} * 1e6) return;
+        change.stopImmediatePropagation();
+        this.value = '';
+        button.closest('.ll-explorer').querySelector('.ll-status').textContent =
+          `{uploads.heavy("${file.name}", "${Math.round(file.size / 1e6)}")} {STAYS}`;
+      }}, {{capture: true, once: true}});
+      own.call(this);
+    }};
+  }}, true);
+}}"""
+OPENING = f'{STYLE}<img alt="" hidden src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" onload="{escape(_GUARD)}">'
 _COPY = (
     "const code = this.parentNode.querySelector('code'), range = document.createRange();"
     "range.selectNodeContents(code); const taken = getSelection(); taken.removeAllRanges(); taken.addRange(range);"

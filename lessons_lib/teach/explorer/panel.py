@@ -60,7 +60,7 @@ class Panel:
         self.status, self.progress, self.picture, self.words, self.code = (w.HTML() for _ in range(5))
         self.whole = w.VBox(
             [
-                w.HTML(pages.STYLE),
+                w.HTML(pages.OPENING),
                 w.HBox([self.photo, self.upload]),
                 self.network,
                 self.typed,
@@ -97,7 +97,7 @@ class Panel:
         made = [self._w.Button(description=text, layout=self._w.Layout(width="auto")) for text in texts]
         for number, button in enumerate(made):
             button.on_click(lambda _, number=number: pressed(number))
-        where.children = [self._w.HTML(f"<span>{label}</span>"), *made]
+        where.children = [self._w.HTML(f'<span class="ll-before">{label}</span>'), *made]
         for each in before:
             each.close()
 

@@ -7,8 +7,8 @@ from PIL import Image, UnidentifiedImageError
 from lessons_lib.core.records import Photo
 from lessons_lib.photos import files
 
-MEGABYTES, LONGEST, SHORTEST, KEPT = 20, 10_000, 32, 1600
-"""The most that a file may weigh, the sides that a picture may have, and the longest side that is kept."""
+MEGABYTES, LONGEST, SHORTEST, KEPT = 10, 10_000, 32, 1600
+"""The most that a file may weigh (a Jupyter server hangs up on more), a picture's sides, the longest that is kept."""
 
 
 def photo(name: str, content: bytes) -> Photo:
@@ -23,10 +23,7 @@ def photo(name: str, content: bytes) -> Photo:
         ValueError: 'dot.png' is empty, it has no bytes: copy or save it again.
     """
     if len(content) > MEGABYTES * 1_000_000:
-        raise ValueError(
-            f"{name!r} has {len(content) / 1e6:.0f} MB, and at most {MEGABYTES} MB are taken: save a smaller copy and "
-            "choose that."
-        )
+        raise ValueError(heavy(name, f"{len(content) / 1e6:.0f}"))
     file = BytesIO(content)
     file.name = name
     _refuse_by_its_header(name, file)
@@ -34,6 +31,11 @@ def photo(name: str, content: bytes) -> Photo:
     image = opened.image
     image.thumbnail((KEPT, KEPT), Image.Resampling.LANCZOS)
     return Photo(image, title=opened.title)
+
+
+def heavy(name: str, megabytes: str) -> str:
+    """Return what is said of a file that is too heavy; a page says it itself, with JavaScript in the two places."""
+    return f"'{name}' has {megabytes} MB, and at most {MEGABYTES} MB are taken: save a smaller copy and choose that."
 
 
 def _refuse_by_its_header(name: str, file: BytesIO) -> None:
