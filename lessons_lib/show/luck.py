@@ -35,19 +35,27 @@ def outline(ax: Axes, heat: HeatmapLike) -> None:
             )
 
 
+def held(heat: HeatmapLike) -> tuple[float, float] | None:
+    """Return how much of the heat the line holds, and how much of what the network saw, 0 to 1 each; or None."""
+    if not (found := hotter(heat)):
+        return None
+    strength, level = found
+    inside = strength > level
+    return float(strength[inside].sum(dtype=np.float64) / strength.sum(dtype=np.float64)), inside.sum() / seen(
+        heat
+    ).sum()
+
+
 def said(heat: HeatmapLike) -> str:
     """Say what the line holds, as words to be added to a map's own; nothing where there is no heat.
 
     Example:
         >>> said(heat)
-        ' · the dashed line holds what is hotter than evenly spread heat: 77 % of the heat on 40 % of what was seen'
+        ' · the dashed line holds what is hotter than evenly spread heat: 58 % of the heat on 44 % of what was seen'
     """
-    if not (found := hotter(heat)):
+    if not (found := held(heat)):
         return ""
-    strength, level = found
-    inside, whole = strength > level, seen(heat)
-    share = strength[inside].sum(dtype=np.float64) / strength.sum(dtype=np.float64)
     return (
-        f" · the dashed line holds what is hotter than evenly spread heat: {100 * share:.0f} % of the heat on "
-        f"{100 * inside.sum() / whole.sum():.0f} % of what was seen"
+        f" · the dashed line holds what is hotter than evenly spread heat: {100 * found[0]:.0f} % of the heat on "
+        f"{100 * found[1]:.0f} % of what was seen"
     )
