@@ -17,7 +17,7 @@ import nbformat
 from tools.execute import tidy
 
 ROOT = Path(__file__).parent.parent
-MILLISECONDS = 60_000.0
+MILLISECONDS = 120_000.0
 """How long to wait for anything; a slow machine is no fault."""
 
 
