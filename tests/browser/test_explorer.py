@@ -41,7 +41,7 @@ def test_words_picture_and_code_say_the_same(explorer: Page) -> None:
 
 
 def test_a_class_is_searched_and_layer_and_method_are_changed_by_keyboard(explorer: Page) -> None:
-    keyboard = explorer.page.keyboard
+    keyboard, cells = explorer.page.keyboard, explorer.page.locator(".jp-Cell").count()
     explorer.control("Class").focus()
 
     def search(name: str) -> None:
@@ -64,6 +64,7 @@ def test_a_class_is_searched_and_layer_and_method_are_changed_by_keyboard(explor
     explorer.words_after(lambda: keyboard.type("layer"))
     assert "method=ll.layercam" in explorer.code()
     assert alike(explorer.words(), repeated(explorer).words)
+    assert explorer.page.locator(".jp-Cell").count() == cells, "JupyterLab took the keys for commands of its own"
 
 
 def test_every_control_is_reached_by_tab_and_seen_to_have_the_focus(explorer: Page) -> None:

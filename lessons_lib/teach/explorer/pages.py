@@ -29,10 +29,15 @@ _LIVE = (
     '<img alt="" hidden src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" '
     "onload=\"this.parentNode.setAttribute('role', 'status')\">"
 )
+# JupyterLab takes arrow keys and letters for its own commands, x for cutting the cell, unless an element forbids it.
 # A file over the limit would never arrive: the server hangs up on it. So the page looks at its size before it is sent.
 _GUARD = f"""
 if (!window.llGuarded) {{
   window.llGuarded = true;
+  document.addEventListener('focusin', event => {{
+    const whole = event.target.closest('.ll-explorer');
+    if (whole) whole.setAttribute('data-lm-suppress-shortcuts', 'true');
+  }}, true);
   document.addEventListener('click', click => {{
     const button = click.target.closest('.ll-explorer .widget-upload'), inputs = HTMLInputElement.prototype;
     if (!button) return;
