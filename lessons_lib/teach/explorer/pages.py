@@ -24,11 +24,15 @@ STYLE = """<style>
 .ll-explorer input[type=checkbox] { width: 1.1em; height: 1.1em; vertical-align: middle; }
 </style>"""
 
+
+def _script(source: str) -> str:
+    """Return JavaScript as HTML: a page that is filled by `innerHTML` runs no script, but says when an image came."""
+    dot = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    return f'<img alt="" hidden src="data:image/gif;base64,{dot}" onload="{escape(source)}">'
+
+
 # A live region must stay while what it says changes, so the widget's own element is made one when it is first shown.
-_LIVE = (
-    '<img alt="" hidden src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" '
-    "onload=\"this.parentNode.setAttribute('role', 'status')\">"
-)
+_LIVE = _script("this.parentNode.setAttribute('role', 'status')")
 # JupyterLab takes arrow keys and letters for its own commands, x for cutting the cell, unless an element forbids it.
 # A file over the limit would never arrive: the server hangs up on it. So the page looks at its size before it is sent.
 _GUARD = f"""
@@ -56,7 +60,7 @@ if (!window.llGuarded) {{
     }};
   }}, true);
 }}"""
-OPENING = f'{STYLE}<img alt="" hidden src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" onload="{escape(_GUARD)}">'
+OPENING = STYLE + _script(_GUARD)
 _COPY = (
     "const code = this.parentNode.querySelector('code'), range = document.createRange();"
     "range.selectNodeContents(code); const taken = getSelection(); taken.removeAllRanges(); taken.addRange(range);"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Condition, Thread
+from weakref import WeakSet
 
 from lessons_lib.core import progress
 
@@ -45,10 +46,19 @@ class Job:
             self._work(self)
 
 
+_workers: WeakSet["Worker"] = WeakSet()
+
+
 class Worker:
-    """Does the newest job and forgets those that it overtook. Its thread lives only while there is something to do."""
+    """Does the newest job and forgets those that it overtook. Its thread lives only while there is something to do.
+
+    Where a worker begins, the others are called off: an explorer that is opened anew need not wait for the one before.
+    """
 
     def __init__(self) -> None:
+        for other in list(_workers):
+            other.cancel()
+        _workers.add(self)
         self._changed = Condition()
         self._running: Job | None = None
         self._next: Job | None = None
