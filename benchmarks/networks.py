@@ -88,9 +88,10 @@ def square(side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[i
 
 
 def lies(network: nn.Module, heat: ll.Heatmap, target: object, side: int) -> bool:
-    """Return whether what a square changes at the layer of `heat` is largest on the square, or one cell beside it.
+    """Return whether the centre of what a square changes at the layer of `heat` lies on it, or one cell beside it.
 
     Of that, what the same square changes on the opposite side is taken away: attention carries something everywhere.
+    Not the largest change is looked at: where each cell sees nearly all of the picture, chance says which one it is.
     """
     dark, here, there, (left, top, right, bottom) = square(side)
 
@@ -99,7 +100,9 @@ def lies(network: nn.Module, heat: ll.Heatmap, target: object, side: int) -> boo
         return (seen.activations - plain).abs().sum(dim=1) - (other - plain).abs().sum(dim=1)
 
     (found,) = ll.explain(network, here, target, layer=heat.layer, method=changed)
-    row, column = divmod(int(found.on_photo().argmax()), side)
+    more = torch.as_tensor(found.on_photo()).clamp(min=0)
+    places = torch.arange(side, dtype=more.dtype)
+    row, column = (float(more.sum(dim=axis) @ places / more.sum()) for axis in (1, 0))
     rows, columns = found.values.shape
     high, wide = (found.region[3] - found.region[1]) / rows, (found.region[2] - found.region[0]) / columns
     return top - high <= row <= bottom + high and left - wide <= column <= right + wide

@@ -105,8 +105,12 @@ def coloured(picture: Figure) -> list[np.ndarray]:
 
 
 @cache
+def photographic(picture: Figure) -> bool:
+    return any(image.get_array().ndim == 3 for ax in panels(picture) for image in ax.images)
+
+
 def pixels(picture: Figure) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(picture.png())).convert("RGB")).astype(int)
+    return np.asarray(Image.open(io.BytesIO(picture.png(dpi=100))).convert("RGB")).astype(int)
 
 
 def pixel(picture: Figure, ax: Axes, x: float, y: float) -> np.ndarray:
@@ -208,12 +212,21 @@ def test_whatever_is_coloured_by_a_scale_has_a_colour_bar_with_that_scale(draw: 
 def test_the_words_are_in_the_text_the_alt_and_the_file(draw: Callable[[], Any]) -> None:
     drawn = draw()
     data, metadata = drawn._repr_mimebundle_()
-    stored = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    words = figure(drawn).words
-    assert words == data["text/plain"] == metadata["image/png"]["alt"] == stored.text["Description"] == repr(drawn)
+    words, kind = figure(drawn).words, "image/jpeg" if photographic(figure(drawn)) else "image/png"
+    stored = Image.open(io.BytesIO(base64.b64decode(data[kind])))
+    inside = stored.text["Description"] if kind == "image/png" else stored.info["comment"].decode()
+    assert words == data["text/plain"] == metadata[kind]["alt"] == inside == repr(drawn)
     assert any(sign.isdigit() for sign in words)  # computed, not typed
-    assert set(stored.text) == {"Description"}  # and no release of Matplotlib's, so that the bytes stay the same
-    assert stored.size == pytest.approx(100 * figure(drawn).figure.get_size_inches(), abs=1)
+    assert set(getattr(stored, "text", [])) <= {"Description"}  # no release of Matplotlib's: the bytes stay the same
+    assert stored.size == pytest.approx(200 * figure(drawn).figure.get_size_inches(), abs=1)
+    assert metadata[kind]["width"] == pytest.approx(stored.size[0] / 2, abs=1)  # twice the pixels that it takes
+    assert {one for one in data if one.startswith("image/")} == {kind}
+
+
+@pytest.mark.usefixtures("not_laid_out")
+def test_maps_of_many_cells_are_stored_as_a_photo_is_and_those_of_few_without_loss() -> None:
+    assert show.maps(torch.rand(2, 28, 28)).stored()[0] == "image/png"
+    assert show.maps(torch.rand(2, 56, 56)).stored()[0] == "image/jpeg"
 
 
 @pytest.mark.parametrize("function", ["photo", "overlay", "row"])
@@ -248,6 +261,21 @@ def test_the_words_of_a_photo_tell_its_boxes_on_a_line_each() -> None:
 def test_without_boxes_none_is_drawn() -> None:
     for name in (("photo", "outlines"), ("overlay", "long"), ("row", "tall")):
         assert not any(ax.patches or ax.texts for ax in panels(DRAWN[name]()))
+
+
+@pytest.mark.usefixtures("not_laid_out")
+@pytest.mark.parametrize("cell", [(0, 0), (0, 2), (1, 1)])
+def test_a_ring_seen_on_dark_and_bright_marks_the_middle_of_the_peaks_cell(cell: tuple[int, int]) -> None:
+    values = torch.zeros(2, 3)
+    values[cell] = 4
+    for picture in (show.overlay(heat(values.tolist())), show.row([heat(values.tolist()), heat()])):
+        rings = panels(picture)[0].lines
+        assert [ring.get_markeredgecolor() for ring in rings] == ["black", "white"]  # the wider one below
+        assert rings[0].get_markeredgewidth() > rings[1].get_markeredgewidth()
+        for ring in rings:
+            assert ring.get_marker() == "o" and ring.get_markerfacecolor() == "none"
+            assert ring.get_xydata().tolist() == [[30 * cell[1] + 14.5, 30 * cell[0] + 14.5]]
+    assert not panels(show.overlay(heat([[-1.0, 0.0]])))[0].lines
 
 
 @pytest.mark.parametrize("opacity", [0.35, 1.0])
@@ -404,7 +432,7 @@ def test_a_figure_is_as_high_as_its_photo_and_neither_a_ribbon_nor_a_tower(size:
         (show.row([heat(size=size)] * 2), 2, 0.18),
         (show.maps(torch.zeros(3, *size[::-1])), 3, 0.18),
     ):
-        one = 1.3 if across == 3 else 3.2  # inches across each panel
+        one = {1: 4.4, 2: 3.8, 3: 1.3}[across]  # inches across each panel
         lines = picture.figure.get_supxlabel().count("\n") + 1
         high = one * share + titled + 0.2 + 0.17 * lines
         assert tuple(picture.figure.get_size_inches()) == pytest.approx((across * one + 0.9, high))

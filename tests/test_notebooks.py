@@ -131,10 +131,17 @@ def _text_faults(text: str) -> Iterator[str]:
         yield "the name of this machine"
 
 
+SHARE = re.compile(r"\d ?% (of the heat )?on the \w+", re.ASCII)
+LUCK = re.compile("evenly spread|luck")
+
+
 def _output_faults(output: Any) -> Iterator[str]:
     if output.output_type == "error":
         yield f"an error: {output.ename}"
         return
+    said = output.get("text") or output.get("data", {}).get("text/plain", "")
+    if SHARE.search(said) and not LUCK.search(said):
+        yield f"a share of the heat without what luck gives: {said[:80]!r}"
     if output.output_type == "stream":
         if output.name == "stderr":
             yield f"a warning or a progress bar: {output.text[:80]}"
@@ -145,12 +152,13 @@ def _output_faults(output: Any) -> Iterator[str]:
             yield "the id of a widget, which changes with every run"
         elif kind.startswith("text/"):
             yield from _text_faults(content)
-    if "image/png" in output.data:
-        words = output.data.get("text/plain", "")
-        if not words or words.startswith("<"):
-            yield f"a picture without words: {words!r}"
-        elif output.metadata.get("image/png", {}).get("alt") != words:
-            yield "a picture whose alt text differs from its words"
+    for kind in ("image/png", "image/jpeg"):
+        if kind in output.data:
+            words = output.data.get("text/plain", "")
+            if not words or words.startswith("<"):
+                yield f"a picture without words: {words!r}"
+            elif output.metadata.get(kind, {}).get("alt") != words:
+                yield "a picture whose alt text differs from its words"
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
@@ -207,12 +215,14 @@ BREAKS = {
     "a time stamp: 12:30:59": _output("display_data", {"text/plain": "12:30:59"}),
     "an address: 0x7f1200aa9910": _output("display_data", {"text/plain": "<Net at 0x7f1200aa9910>"}),
     "the name of this machine": _output("stream", name="stdout", text="run on workshop-7."),
+    "a share of the heat without what luck gives": _output("stream", name="stdout", text="97 % of the heat on the cat"),
     "a warning or a progress bar": _output("stream", name="stderr", text="100%"),
     "a picture without words: ''": _output("display_data", {"image/png": ""}),
     "a picture without words: '<Figure": _output(
         "display_data", {"image/png": "", "text/plain": "<Figure size 640x480>"}
     ),
     "alt text differs": _output("display_data", {"image/png": "", "text/plain": "a cat"}),
+    "whose alt text": _output("display_data", {"image/jpeg": "", "text/plain": "a cat"}),
     "the id of a widget": _output(
         "display_data", {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "slider"}
     ),

@@ -89,7 +89,7 @@ def test_a_photo_speaks():
     words = "cat · 451 × 300 pixels · known outline: cat"
     shown, metadata = photos.cat()._repr_mimebundle_()
     assert shown["text/plain"] == repr(photos.cat()) == words
-    assert metadata["image/png"]["alt"] == words
+    assert metadata["image/jpeg"]["alt"] == words
 
 
 def test_a_mask_of_another_size_is_refused():

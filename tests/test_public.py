@@ -74,7 +74,7 @@ def test_a_heatmap_knows_its_logit_and_its_words_the_probability() -> None:
 def test_a_heatmap_shows_itself() -> None:
     (heat, _) = ll.explain(network(), batch(), 1, layer="3")
     data, metadata = heat._repr_mimebundle_()
-    assert data["text/plain"] == heat.describe() == metadata["image/png"]["alt"]
+    assert data["text/plain"] == heat.describe() == metadata["image/jpeg"]["alt"]
     assert data == heat.show()._repr_mimebundle_()[0]
 
 

@@ -23,6 +23,7 @@ from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.explain import explain
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Explainable
+from lessons_lib.core.several import picture_of
 
 WARNING = "beware: fails the sanity checks (arXiv 1810.03292)"
 
@@ -55,7 +56,7 @@ def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any =
     fronted.training = model.network.training
     record = replace(model, network=fronted, layout=layouts.nchw)
     with inputs.given(pictures, model), _guided(model.network):  # held against other threads until the hooks are gone
-        found = explain(record, inputs.picture_of(pictures), target, layer="picture", method=_length)
+        found = explain(record, picture_of(pictures), target, layer="picture", method=_length)
     heats = found if isinstance(found, list) else [found]
     named = [replace(heat, words=f"{heat.words} · {WARNING}", method="guided_backprop") for heat in heats]
     return named if isinstance(found, list) else named[0]

@@ -15,14 +15,15 @@ from lessons_lib.core.engine.calling import called
 from lessons_lib.core.engine.capture import Layer
 from lessons_lib.core.engine.captured import Captured, scored
 from lessons_lib.core.heatmap import Heatmap, fuse
-from lessons_lib.core.inputs import OnePicture, Pictures
+from lessons_lib.core.inputs import Pictures
 from lessons_lib.core.layers import listing
 from lessons_lib.core.methods import Method, gradcam
 from lessons_lib.core.records import Explainable
+from lessons_lib.core.several import OnePicture
 from lessons_lib.core.targets.base import Target, asked_again, score, states
 from lessons_lib.core.targets.given import Asked, one_each
 
-_METHODS = [name for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__]
+_METHODS = {name: one for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__}
 
 
 @overload

@@ -49,7 +49,7 @@ def photo(photo: PhotoLike, *, outlines: bool = False, boxes: Sequence[BoxLike] 
 
 
 def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike] = (), luck: bool = False) -> Figure:
-    """Draw a heatmap over its photo, with a colour bar from nothing to the map's own peak.
+    """Draw a heatmap over its photo, with a ring at its peak and a colour bar from nothing to that peak.
 
     Args:
         heat: what `explain` returned.
@@ -187,10 +187,11 @@ def _for_and_against(values: Tensor) -> str:
 
 
 def _canvas(
-    rows: int, columns: int, size: tuple[int, int], inches: float = 3.2, titled: bool = False
+    rows: int, columns: int, size: tuple[int, int], inches: float | None = None, titled: bool = False
 ) -> tuple[mpl.Figure, list[Axes]]:
     """Return a figure with room for `rows` × `columns` pictures of a size (width, height), and its axes in a list."""
     width, height = size
+    inches = inches or {1: 4.4, 2: 3.8}.get(columns, 3.2)
     tall = inches * min(max(height / width, 0.4), 1.6) + (0.18 if titled else 0)
     figure = mpl.Figure(figsize=(columns * inches + 0.9, rows * tall + 0.2), layout="compressed")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -210,15 +211,8 @@ def _frame(ax: Axes, boxes: Sequence[BoxLike]) -> None:
     for box in given.boxes(boxes):
         left, top, right, bottom = box.edges
         ax.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec="cyan", lw=1.2))
-        ax.text(
-            left + 2,
-            top + 2,
-            box.name,
-            va="top",
-            fontsize=7,
-            color="black",
-            bbox={"fc": "cyan", "ec": "none", "pad": 1},
-        )
+        style = {"fc": "cyan", "ec": "none", "pad": 1}
+        ax.text(left + 2, top + 2, box.name, va="top", fontsize=7, color="black", bbox=style)
 
 
 def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool) -> None:
@@ -230,6 +224,12 @@ def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool) -
     _lay(ax, colours)
     width, height = heat.photo.image.size
     left, upper, right, lower = heat.region
+    if top:
+        rows, columns = heat.values.shape
+        row, column = first_peak(heat.positive)
+        at = left + (right - left) * (column + 0.5) / columns - 0.5, upper + (lower - upper) * (row + 0.5) / rows - 0.5
+        for colour, line in (("black", 2.6), ("white", 1.2)):  # seen on dark and on bright
+            ax.plot(*at, marker="o", markersize=8, mfc="none", mec=colour, mew=line)
     right, lower = min(right, width), min(lower, height)  # a margin that a detector adds is no part of the photo
     if (left, upper, right, lower) != (0, 0, width, height):
         ax.add_patch(

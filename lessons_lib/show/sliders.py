@@ -73,8 +73,10 @@ class Varied:
             # When a control was moved, Jupyter puts what is raised into a log that nobody has open.
             self._view.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
             raise
-        png = base64.b64encode(self.figure.png()).decode()
-        self._view.value = f'<img alt="{html.escape(self.figure.words)}" src="data:image/png;base64,{png}">'
+        mime, file = self.figure.stored()
+        source = f"data:{mime};base64,{base64.b64encode(file).decode()}"
+        words = html.escape(self.figure.words)
+        self._view.value = f'<img alt="{words}" width="{self.figure.width}" src="{source}">'
 
     def __repr__(self) -> str:
         return self.figure.words

@@ -1,7 +1,7 @@
 """What a person gives for a mask, a class, names or a network: brought into one form, or refused in one sentence."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from inspect import isfunction, ismethod, signature
@@ -105,8 +105,10 @@ def _needed(function: Callable[..., Any]) -> list[str]:
     return []
 
 
-def refuse_other_than_method(given: Any, known: Sequence[str]) -> None:
+def refuse_other_than_method(given: Any, known: Mapping[str, Any]) -> None:
     """Refuse what is no method, and name the function that was meant, if it can be told, among those that are known."""
+    if any(given is one for one in known.values()):
+        return
     called = given if isinstance(given, str) else getattr(given, "__name__", type(given).__name__)
     plain = called.lower().replace("-", "").replace(" ", "")
     plain = plain.replace("++", "_plus_plus").replace("plusplus", "_plus_plus")

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 
@@ -192,7 +192,7 @@ def _sound(network: nn.Module, modules: list[nn.Module]) -> list[nn.Parameter]:
         raise ValueError(
             f"This {name} has parameters without a size yet (Lazy modules): run it once on a batch, then explain it."
         )
-    if any(one.is_inference() for one in parameters):
+    if any(map(Tensor.is_inference, parameters)):
         raise RuntimeError(
             f"The weights of this {name} were created under inference_mode, so no gradient passes through them: build "
             "the model outside `torch.inference_mode()`."
