@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import lessons_lib as ll
-from lessons_lib.core import progress
+from lessons_lib.core.engine import calling
 from lessons_lib.photos import files
 from lessons_lib.teach.explorer import choices, opening, question, uploads
 from lessons_lib.teach.explorer.explorer import UPLOADED, Explorer
@@ -356,10 +356,10 @@ def test_who_listens_hears_each_step_and_no_bar_is_drawn(
     monkeypatch.setattr("tqdm.auto.tqdm", lambda *_, **__: pytest.fail("a bar"))
     monkeypatch.setattr("lessons_lib.core.engine.rerun.PATIENCE", -1.0)
     heard: list[tuple[int, int]] = []
-    with progress.told(lambda done, of, seconds: heard.append((done, of)) if seconds > 0 else None):
+    with calling.told(lambda done, of, seconds: heard.append((done, of)) if seconds > 0 else None):
         ll.explain(network, ll.collage.scene(1), "cat", method=ll.scorecam)
     assert heard == [(done, 6) for done in range(1, 6)]
-    assert progress.listener() is None
+    assert calling.listener() is None
 
 
 def megabytes() -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.core import progress
+from lessons_lib.core.engine import calling
 from lessons_lib.core.engine.captured import Captured
 from lessons_lib.core.engine.hooks import forwards, hooked, left_as_found
 from lessons_lib.core.engine.outputs import Emitted, like, tensors
@@ -217,7 +217,7 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
     """Do `work` for `count` variants of each of `pictures` pictures, at most `chunk` of them at a time.
 
     The first chunk is timed. If the others will take more than `PATIENCE` seconds, a bar that begins with the estimate
-    is shown, unless somebody listens (`progress.told`). Ctrl-C (the stop button) ends the work between two operations.
+    is shown, unless somebody listens (`calling.told`). Ctrl-C (the stop button) ends the work between two operations.
 
     Args:
         work: from a picture's number and the variants' numbers, m ≤ chunk of them, to m results.
@@ -234,7 +234,7 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
     jobs = [
         (picture, numbers) for picture in range(pictures) for numbers in torch.arange(count, device="cpu").split(chunk)
     ]
-    started, tell = perf_counter(), progress.listener()
+    started, tell = perf_counter(), calling.listener()
     done = [work(*jobs[0])]
     seconds = (perf_counter() - started) * (len(jobs) - 1)
     rest: Iterable[tuple[int, Tensor]] = jobs[1:]
@@ -242,7 +242,7 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
         from tqdm.auto import tqdm
 
         title = f"{what}, about {seconds:.0f} s"
-        rest = tqdm(rest, desc=title, total=len(jobs), initial=1, unit="chunk", disable=progress.silent())
+        rest = tqdm(rest, desc=title, total=len(jobs), initial=1, unit="chunk", disable=calling.silent())
     for job in rest:
         if tell is not None:
             tell(len(done), len(jobs), (perf_counter() - started) / len(done) * (len(jobs) - len(done)))

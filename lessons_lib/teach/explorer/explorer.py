@@ -9,7 +9,7 @@ from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Photo
 from lessons_lib.photos import files
 from lessons_lib.show import Figure
-from lessons_lib.teach.explorer import choices, keeping, pages, uploads
+from lessons_lib.teach.explorer import choices, pages, uploads
 from lessons_lib.teach.explorer.asking import Asking
 from lessons_lib.teach.explorer.panel import Panel
 from lessons_lib.teach.explorer.question import Named, Question, code, drawn
@@ -56,8 +56,8 @@ class Explorer:
         panel.pin.on_click(lambda _: self._pin())
         panel.unpin.on_click(lambda _: self._unpin())
         panel.cancel.on_click(lambda _: self._cancel())
-        panel.png.on_click(lambda _: self._keep(lambda: keeping.png(self.figure, self.heat)))
-        panel.npy.on_click(lambda _: self._keep(lambda: keeping.npy(self.heat)))
+        panel.png.on_click(lambda _: self._keep(lambda: uploads.png(self.figure, self.heat)))
+        panel.npy.on_click(lambda _: self._keep(lambda: uploads.npy(self.heat)))
         first = Job(self._met, self._tell)
         first.begin()  # here and now, so that a cell ends with a picture; what is wrong is raised
 

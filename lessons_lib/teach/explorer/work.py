@@ -5,7 +5,7 @@ from contextlib import suppress
 from threading import Condition, Thread
 from weakref import WeakSet
 
-from lessons_lib.core import progress
+from lessons_lib.core.engine import calling
 
 Tell = Callable[[int, int, float], None]
 """Takes how many steps are done, of how many, and about how many seconds are left."""
@@ -41,7 +41,7 @@ class Job:
         Raises:
             Cancelled: it was called off; the network is left as it was found.
         """
-        with progress.told(self._step):
+        with calling.told(self._step):
             self.check()
             self._work(self)
 
