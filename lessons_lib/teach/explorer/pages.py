@@ -39,8 +39,8 @@ _GUARD = f"""
 if (!window.llGuarded) {{
   window.llGuarded = true;
   document.addEventListener('focusin', event => {{
-    const whole = event.target.closest('.ll-explorer');
-    if (whole) whole.setAttribute('data-lm-suppress-shortcuts', 'true');
+    const at = event.target;
+    if (at.closest('.ll-explorer')) at.setAttribute('data-lm-suppress-shortcuts', 'true');
   }}, true);
   document.addEventListener('click', click => {{
     const button = click.target.closest('.ll-explorer .widget-upload'), inputs = HTMLInputElement.prototype;
