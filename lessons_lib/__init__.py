@@ -34,6 +34,7 @@ from lessons_lib.core.records import Box, Explainable, Outlined, Photo
 from lessons_lib.core.targets import BoxEdge, BoxScore, ClassScore, Difference, PixelScore, RegionScore, Target
 from lessons_lib.photos import collage
 from lessons_lib.teach import check
+from lessons_lib.teach.explorer.opening import explorer
 
 __all__ = [
     "Box",
@@ -60,6 +61,7 @@ __all__ = [
     "collage",
     "eigencam",
     "explain",
+    "explorer",
     "fuse",
     "gradcam",
     "gradcam_plus_plus",

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import colormaps
-from matplotlib import figure as mpl
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import to_rgba
 from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from lessons_lib import show
@@ -68,6 +68,7 @@ EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
         "boxes": lambda: show.overlay(heat(), boxes=[BOX, OTHER]),
         "crop": lambda: show.overlay(heat(size=TALL, region=(5.0, 20.0, 45.0, 60.0)), opacity=1.0),
         "long": lambda: show.overlay(heat(words=LONG)),
+        "luck": lambda: show.overlay(heat(), luck=True),
     },
     "row": {
         "boxes": lambda: show.row(PAIR, ["one", "two"], boxes=[BOX, OTHER]),
@@ -85,7 +86,7 @@ EVERY = [pytest.param(draw, id="-".join(name)) for name, draw in DRAWN.items()]
 @pytest.fixture
 def not_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that ask what was drawn and not where on the canvas: most of the time goes into the layout."""
-    monkeypatch.setattr(mpl.Figure, "draw_without_rendering", lambda figure: None)
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda engine, figure: None)
 
 
 def figure(drawn: Any) -> Figure:

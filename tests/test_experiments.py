@@ -21,7 +21,11 @@ LESSONS += ["can_you_trust_it"]
 
 
 def test_lessons_00_to_06_and_11_have_one_each() -> None:
-    assert sorted(name.partition(".")[0] for name in NAMES) == sorted(LESSONS)
+    assert sorted(name.partition(".")[0] for name in NAMES if not name.startswith("explorer.")) == sorted(LESSONS)
+
+
+def test_lesson_12_has_five() -> None:
+    assert sum(name.startswith("explorer.") for name in NAMES) == 5
 
 
 @pytest.mark.proof
@@ -67,6 +71,10 @@ def test_a_stub_is_not_attempted_and_an_error_is_told(name: str) -> None:
         ("gradcam_plus_plus.violin", ll.collage.scene(1), 'with 3 or more objects of the kind "cat".'),
         ("gradcam.probability", True, "Return a class"),
         ("family_and_layers.misled", "blocks.4", 'Return a layer and a method, as in ("blocks.4", ll.gradcam).'),
+        ("explorer.peak", "cat.jpg", 'Return a photo and what you found on it: `return ll.photos.cat(), "tiger cat"'),
+        ("explorer.layer", (ll.photos.cat(), "blocks.4", "blocks.9"), "has no layer"),
+        ("explorer.frame", (ll.photos.cat(), "tabby"), "Return a photo that `framed` made"),
+        ("explorer.absent", (ll.Photo(ll.photos.cat().image), "tabby"), "Return a photo with a known outline"),
         ("family_and_layers.misled", ("blocks.9", ll.gradcam), "has no layer"),
         ("can_you_trust_it.unmarked", 131, "Return a scene, as photos.shortcut_scene(0"),
         ("can_you_trust_it.unmarked", ll.collage.scene(1, kinds=["rocket"]), 'objects of the kind "cat".'),

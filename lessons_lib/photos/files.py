@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from lessons_lib.core.accepted.images import told_as_damaged, upright_rgb
+from lessons_lib.core.engine.names import near
 from lessons_lib.core.engine.outputs import said
 from lessons_lib.core.records import Photo
 
@@ -67,6 +68,46 @@ def open(file: str | PathLike[str] | IO[bytes]) -> Photo:
         raise ValueError(
             f"{name!r} can't be opened ({strerror(error.errno)}): see that the path leads to a file that you may read."
         ) from None
+
+
+_uploaded: dict[str, Photo] = {}
+
+
+def keep(name: str, photo: Photo) -> str:
+    """Remember a photo that was uploaded into this session, and return the name under which `uploaded` gives it."""
+    stem, ending = Path(name).stem, Path(name).suffix
+    free, number = name, 1
+    while not _same(_uploaded.setdefault(free, photo), photo):
+        number += 1
+        free = f"{stem} ({number}){ending}"
+    return free
+
+
+def _same(one: Photo, other: Photo) -> bool:
+    return one.image.size == other.image.size and one.image.tobytes() == other.image.tobytes()
+
+
+def uploaded(name: str) -> Photo:
+    """Return a photo that was uploaded into the explorer in this session.
+
+    Args:
+        name: the file's name, as the explorer's code gives it.
+
+    Raises:
+        ValueError: in this session nothing of that name was uploaded.
+
+    Example:
+        >>> photos.uploaded("holiday.jpg")
+        Traceback (most recent call last):
+        ValueError: Nothing called 'holiday.jpg' was uploaded in this session; upload it again, or open the file with
+        `ll.photos.open(path)`.
+    """
+    if name not in _uploaded:
+        otherwise = "upload it again, or open the file with `ll.photos.open(path)`"
+        raise ValueError(
+            f"Nothing called {said(name)} was uploaded in this session; {near(str(name), _uploaded, otherwise)}."
+        )
+    return _uploaded[name]
 
 
 def _name(file: Any) -> str:

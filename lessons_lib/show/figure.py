@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import re
 import textwrap
 from os import PathLike
@@ -10,8 +11,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib import figure as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
+from PIL import Image
 
 _TOGETHER = re.compile(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)|(?<=row) (?=\d)|(?<=column) (?=\d)| (?=·)")
 """Spaces at which no line of a caption ends."""
@@ -43,10 +46,11 @@ class Figure:
         figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
         for text in figure.findobj(Text):
             text.set_parse_math(False)  # a dollar in a name is a dollar
-        figure.supxlabel("\n".join(caption), fontsize=9, parse_math=False)
+        self._caption = figure.supxlabel("\n".join(caption), fontsize=9, parse_math=False)
         # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
-        for _ in range(2):
-            figure.draw_without_rendering()
+        if (layout := figure.get_layout_engine()) is not None:
+            for _ in range(2):
+                layout.execute(figure)
         figure.set_layout_engine("none")
 
     def png(self, dpi: int = _SHARP) -> bytes:
@@ -62,8 +66,31 @@ class Figure:
         self.figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs=options)
         return file.getvalue()
 
-    def save(self, path: str | Path) -> None:
+    def picture(self, *, dpi: int = 100) -> Image.Image:
+        """Return the drawing alone, without the words under it, for a page on which they stand as text.
+
+        Args:
+            dpi: pixels to the inch.
+        """
+        caption, before = self._caption, self.figure.dpi
+        try:
+            self.figure.dpi = dpi
+            canvas = FigureCanvasAgg(self.figure)
+            hidden = caption.get_window_extent(canvas.get_renderer()).y1
+            caption.set_visible(False)
+            canvas.draw()
+            pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        finally:
+            caption.set_visible(True)
+            self.figure.dpi = before
+        return pixels.crop((0, 0, pixels.width, pixels.height - math.ceil(hidden)))
+
+    def save(self, path: str | Path, *, dpi: int = _SHARP) -> None:
         """Write the figure as a PNG file, 200 dots an inch.
+
+        Args:
+            path: the file; what stands there is replaced.
+            dpi: dots an inch; 300 is what is printed.
 
         Raises:
             TypeError, ValueError: this is no path, or nothing can be written there.
@@ -71,7 +98,7 @@ class Figure:
         if not isinstance(path, str | PathLike):
             raise TypeError(f"A figure is saved under a path, `figure.save('where.png')`, not {path!r}.")
         try:
-            Path(path).write_bytes(self.png())
+            Path(path).write_bytes(self.png(dpi=dpi))
         except OSError as error:
             raise ValueError(
                 f"{str(path)!r} can't be written ({error.strerror}): name a file in a folder that there is, and where "

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lessons_lib.show import given
 from lessons_lib.show.figure import Figure
+from lessons_lib.show.luck import outline, said
 from lessons_lib.show.protocols import BoxLike, HeatmapLike, PhotoLike
 from lessons_lib.show.ties import TIE, first_peak
 
@@ -47,13 +48,14 @@ def photo(photo: PhotoLike, *, outlines: bool = False, boxes: Sequence[BoxLike] 
     return Figure(figure, "\n".join([words, *(f"box {number}: {box}" for number, box in enumerate(boxes))]))
 
 
-def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike] = ()) -> Figure:
+def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike] = (), luck: bool = False) -> Figure:
     """Draw a heatmap over its photo, with a ring at its peak and a colour bar from nothing to that peak.
 
     Args:
         heat: what `explain` returned.
         opacity: of the heat at its peak, 0 (only the photo) to 1 (only the heat).
         boxes: drawn over it, with their names.
+        luck: draw the line inside which the map is hotter than evenly spread heat.
 
     Example:
         >>> show.overlay(heat, opacity=0.5)
@@ -61,10 +63,10 @@ def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike]
     """
     given.a_heatmap(heat)
     figure, axes = _canvas(1, 1, heat.photo.image.size)
-    _heat(axes[0], heat, float(heat.positive.max()), opacity)
+    _heat(axes[0], heat, float(heat.positive.max()), opacity, luck)
     _frame(axes[0], boxes)
     _bar(figure, axes, Normalize(0, 1), COLOURS, "heat ÷ its peak")
-    return Figure(figure, heat.describe())
+    return Figure(figure, heat.describe() + (said(heat) if luck else ""))
 
 
 def row(
@@ -74,6 +76,7 @@ def row(
     shared: bool = True,
     opacity: float = 0.7,
     boxes: Sequence[BoxLike] = (),
+    luck: bool = False,
 ) -> Figure:
     """Draw heatmaps side by side, with one colour bar.
 
@@ -84,6 +87,7 @@ def row(
             model. Without it each map is drawn from nothing to its own peak: for maps in different units.
         opacity: of the heat at the highest peak, 0 to 1.
         boxes: drawn over each map, with their names.
+        luck: draw on each map the line inside which it is hotter than evenly spread heat.
 
     Example:
         >>> show.row(explain(models.vit(), scene, ["cat", "motorcycle"]))
@@ -95,18 +99,18 @@ def row(
     tops = [float(heat.positive.max()) for heat in heats]
     highest = max(tops) or 1.0
     figure, axes = _canvas(1, len(heats), heats[0].photo.image.size, titled=True)
-    said = []
+    told = []
     for ax, heat, title, top in zip(axes, heats, titles, tops, strict=True):
-        _heat(ax, heat, highest if shared else top, opacity)
+        _heat(ax, heat, highest if shared else top, opacity, luck)
         _frame(ax, boxes)
         ax.set_title(title, fontsize=10)
         words = heat.describe()
         words = words if words.startswith(title) else f"{title}: {words}"
         if shared and 0 < top < (1 - TIE) * highest:
             words += f" · its peak is {100 * top / highest:.0f} % of the highest"
-        said.append(words)
+        told.append(words + (said(heat) if luck else ""))
     _bar(figure, axes, Normalize(0, highest if shared else 1), COLOURS, "heat" if shared else "heat ÷ its peak")
-    return Figure(figure, "\n".join(said))
+    return Figure(figure, "\n".join(told))
 
 
 def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) -> Figure:
@@ -126,13 +130,13 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) ->
     height, width = heats[0].values.shape
     figure, axes = _canvas(1, len(heats), (width, height), titled=True)
     top = max(float(heat.values.abs().max()) for heat in heats)
-    said = []
+    told = []
     for ax, heat, title in zip(axes, heats, titles, strict=True):
         ax.imshow(heat.values.numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
         ax.set_title(title, fontsize=10)
-        said.append(f"{title}: {_for_and_against(heat.values)}")
+        told.append(f"{title}: {_for_and_against(heat.values)}")
     _bar(figure, axes, Normalize(-top, top), "RdBu_r", "against ← value → for")
-    return Figure(figure, "\n".join(said))
+    return Figure(figure, "\n".join(told))
 
 
 def maps(activations: Tensor | np.ndarray, titles: Sequence[str] | None = None, *, columns: int = 8) -> Figure:
@@ -207,18 +211,11 @@ def _frame(ax: Axes, boxes: Sequence[BoxLike]) -> None:
     for box in given.boxes(boxes):
         left, top, right, bottom = box.edges
         ax.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec="cyan", lw=1.2))
-        ax.text(
-            left + 2,
-            top + 2,
-            box.name,
-            va="top",
-            fontsize=7,
-            color="black",
-            bbox={"fc": "cyan", "ec": "none", "pad": 1},
-        )
+        style = {"fc": "cyan", "ec": "none", "pad": 1}
+        ax.text(left + 2, top + 2, box.name, va="top", fontsize=7, color="black", bbox=style)
 
 
-def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float) -> None:
+def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool) -> None:
     opacity = given.opacity(opacity)
     _lay(ax, np.asarray(heat.photo.image))
     strength = heat.on_photo() / (top or 1)
@@ -238,6 +235,8 @@ def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float) -> None:
         ax.add_patch(
             Rectangle((left - 0.5, upper - 0.5), right - left, lower - upper, fill=False, ec="white", ls=":", lw=1)
         )
+    if luck:
+        outline(ax, heat)
 
 
 def _bar(figure: mpl.Figure, axes: list[Axes], norm: Normalize, colours: str, label: str) -> None:

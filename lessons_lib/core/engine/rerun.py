@@ -1,6 +1,5 @@
 """Running the network again on changed activations or changed inputs, some at a time so that memory stays bounded."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lessons_lib.core.engine import calling
 from lessons_lib.core.engine.captured import Captured
 from lessons_lib.core.engine.hooks import forwards, hooked, left_as_found
 from lessons_lib.core.engine.outputs import Emitted, like, tensors
@@ -216,8 +216,8 @@ def _as_emitted(seen: Captured, parts: Sequence[Tensor]) -> Emitted:
 def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, chunk: int, what: str) -> Tensor:
     """Do `work` for `count` variants of each of `pictures` pictures, at most `chunk` of them at a time.
 
-    The first chunk is timed. If the others will take more than `PATIENCE` seconds, a progress bar that begins with
-    the estimate is shown. Ctrl-C (the stop button) ends the work between two operations, as in any Python loop.
+    The first chunk is timed. If the others will take more than `PATIENCE` seconds, a bar that begins with the estimate
+    is shown, unless somebody listens (`calling.told`). Ctrl-C (the stop button) ends the work between two operations.
 
     Args:
         work: from a picture's number and the variants' numbers, m ≤ chunk of them, to m results.
@@ -234,15 +234,17 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
     jobs = [
         (picture, numbers) for picture in range(pictures) for numbers in torch.arange(count, device="cpu").split(chunk)
     ]
-    started = perf_counter()
+    started, tell = perf_counter(), calling.listener()
     done = [work(*jobs[0])]
     seconds = (perf_counter() - started) * (len(jobs) - 1)
     rest: Iterable[tuple[int, Tensor]] = jobs[1:]
-    if seconds > PATIENCE:
+    if seconds > PATIENCE and tell is None:
         from tqdm.auto import tqdm
 
-        silent = bool(os.environ.get("TQDM_DISABLE"))  # in a notebook, tqdm does not look there by itself
         title = f"{what}, about {seconds:.0f} s"
-        rest = tqdm(rest, desc=title, total=len(jobs), initial=1, unit="chunk", disable=silent)
-    done.extend(work(*job) for job in rest)
+        rest = tqdm(rest, desc=title, total=len(jobs), initial=1, unit="chunk", disable=calling.silent())
+    for job in rest:
+        if tell is not None:
+            tell(len(done), len(jobs), (perf_counter() - started) / len(done) * (len(jobs) - len(done)))
+        done.append(work(*job))
     return torch.cat(done).view(pictures, count)

@@ -1,6 +1,5 @@
 """Running a network once more to learn how a layer's output is read, and remembering it for the next time."""
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from lessons_lib.core.engine import calling
 from lessons_lib.core.engine.hooks import hooked, left_as_found
 from lessons_lib.core.engine.outputs import Emitted, tensors
 from lessons_lib.core.engine.places.follow import Follower
@@ -154,8 +154,7 @@ def _bar(modules: Collection[nn.Module]) -> Iterator[Callable[..., None]]:
     """Yield a hook for modules that shows how many of them have run, in a bar that is only seen after two seconds."""
     from tqdm.auto import tqdm
 
-    silent = bool(os.environ.get("TQDM_DISABLE"))  # in a notebook, tqdm does not look there by itself
-    title, met = "following the network, this once", set[nn.Module]()
+    silent, title, met = calling.silent(), "following the network, this once", set[nn.Module]()
     with tqdm(desc=title, total=len(modules), unit="module", delay=PATIENCE, leave=False, disable=silent) as bar:
 
         def ended(module: nn.Module, *_: Any) -> None:
