@@ -16,7 +16,8 @@ from heavy import but_proofs
 
 from lessons_lib.teach import exercises
 from lessons_lib.teach.checks import exercise
-from tools.classroom import build, counts, preflight
+from tools import counts
+from tools.classroom import build, preflight
 from tools.classroom.__main__ import main
 from tools.classroom.marking import Marker, earned, equal, plain
 from tools.classroom.question import SEEDS, Question, form, fresh, unit
@@ -226,7 +227,7 @@ def test_every_trouble_of_the_list_that_can_be_played_is_there() -> None:
 
 def test_the_counts_in_the_readme_are_the_catalogues_and_every_exercise_has_two_other_right_forms() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert replaced(readme, "exercises", counts.block()) == readme, "python -m tools.classroom.counts"
+    assert replaced(readme, "exercises", counts.block()) == readme, "python -m tools.counts"
     assert all(len(question.asked.also_right) >= 2 for sheet in SHEETS.values() for question in sheet.questions)
 
 

@@ -1,4 +1,4 @@
-"""How many forms of answers tests hold the exercises to, for README.md: python -m tools.classroom.counts"""
+"""How many forms of answers tests hold the exercises to, for README.md: python -m tools.counts"""
 
 import pkgutil
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from lessons_lib.teach.exercise import Exercise
 from tools.classroom.sheets import SHEETS
 from tools.pages import replaced, table
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[1] / "README.md"
 
 
 def counted(asked: Sequence[Exercise]) -> list[str]:
