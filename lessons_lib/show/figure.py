@@ -115,7 +115,7 @@ class Figure:
 
     def stored(self) -> tuple[str, bytes]:
         """Return the MIME type and the bytes of the file that a notebook keeps."""
-        drawn = [np.shape(image.get_array()) for image in self.figure.findobj(AxesImage)]
+        drawn = [np.shape(np.asarray(image.get_array())) for image in self.figure.findobj(AxesImage)]
         photographic = any(len(shape) == 3 or min(shape) > _FEW for shape in drawn)
         return ("image/jpeg", self.jpeg()) if photographic else ("image/png", self.png())
 

@@ -215,7 +215,7 @@ def _frame(ax: Axes, boxes: Sequence[BoxLike]) -> None:
         ax.text(left + 2, top + 2, box.name, va="top", fontsize=7, color="black", bbox=style)
 
 
-def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool) -> None:
+def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool = False) -> None:
     opacity = given.opacity(opacity)
     _lay(ax, np.asarray(heat.photo.image))
     strength = heat.on_photo() / (top or 1)
