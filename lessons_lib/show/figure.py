@@ -62,7 +62,7 @@ class Figure:
     def jpeg(self, dpi: int = _SHARP) -> bytes:
         """Return the figure as a JPEG file's bytes: of photographs, a fifth of the PNG's."""
         file = io.BytesIO()
-        options = {"quality": 85, "optimize": True, "comment": self.words.encode()}
+        options = {"quality": 80, "optimize": True, "comment": self.words.encode()}
         self.figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs=options)
         return file.getvalue()
 
