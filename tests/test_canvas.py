@@ -284,6 +284,7 @@ def test_a_ring_seen_on_dark_and_bright_marks_the_middle_of_the_peaks_cell(cell:
             assert ring.get_marker() == "o" and ring.get_markerfacecolor() == "none"
             assert ring.get_xydata().tolist() == [[30 * cell[1] + 14.5, 30 * cell[0] + 14.5]]
     assert not panels(show.overlay(heat([[-1.0, 0.0]])))[0].lines
+    assert not panels(show.row([heat([[-1.0, 0.0]]), heat()]))[0].lines  # not on another map's scale either
 
 
 @pytest.mark.parametrize("opacity", [0.35, 1.0])

@@ -224,7 +224,7 @@ def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool = 
     _lay(ax, colours)
     width, height = heat.photo.image.size
     left, upper, right, lower = heat.region
-    if top:
+    if heat.positive.any():
         rows, columns = heat.values.shape
         row, column = first_peak(heat.positive)
         at = left + (right - left) * (column + 0.5) / columns - 0.5, upper + (lower - upper) * (row + 0.5) / rows - 0.5
