@@ -133,7 +133,7 @@ def test_what_is_said_works_when_typed(course: Path, monkeypatch: pytest.MonkeyP
 def test_git_takes_no_notice_of_the_copies_and_the_links_between_lessons_hold(tmp_path: Path) -> None:
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert f"{copies.FOLDER}/" in ignored
-    for name in ("notebooks", "cookbook"):
+    for name in ("notebooks", "cookbook", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     copies.bring(tmp_path)
     for path in (tmp_path / copies.FOLDER).glob("*.ipynb"):

@@ -71,7 +71,7 @@ ll.check("topic.question", my_answer)
 two folded hints, and a cell tagged `solution` that checks the right answer.
 
 <details><summary>Hint 1</summary>…</details>
-
+<br>
 <details><summary>Hint 2</summary>…</details>""",
     "questions": "## Three questions\n\n"
     + "\n\n".join(f"**{n}.** …?\n\n<details><summary>Answer</summary>…</details>" for n in (1, 2, 3)),
