@@ -38,6 +38,12 @@ def test_a_recipe_alone_at_full_size_makes_the_librarys_map(
     code = HERE[name].code
     for trained, random in RANDOM.items():
         code = code.replace(trained, random)
+    if (
+        name == "logit"
+    ):  # it also draws a softmax's map, and random logits are so far apart that nothing is left of that
+        code = code.replace(
+            "resnet50(weights=None).eval()", "(model := resnet50().eval(), model.fc.weight.data.div_(10))[0]"
+        )
     stored = run_alone({name: code}, tmp_path)[name]
     cam = stored["cam"]
     assert all(one.isfinite().all() and one.any() for one in (cam if isinstance(cam, list) else [cam]))

@@ -44,13 +44,15 @@ def test_the_first_scenes_measured_again(method: str) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("name", ["classifier", "segmenter", "detector"])
-def test_the_other_models_can_be_measured_too(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "method"), [("classifier", "gradcam"), ("segmenter", "gradcam"), ("detector", "hirescam")]
+)
+def test_the_other_models_can_be_measured_too(name: str, method: str) -> None:
     what = trust.MEASURED[name]
     model = what.model()
     asked = trust.questions(what, model, (what.scenes.scene(index) for index in range(3)))
     assert asked
-    make = next(iter(what.quick.values()))
+    make = what.quick[method]  # of a box, Grad-CAM's share is below luck (lesson 07)
     found = {**localised(model, asked, make), **metrics.faithful(model, asked[:1], make)}
     found |= metrics.sane(model, asked[:1], make, forgets=what.forgets)
     assert set(found) == {*LOCALISED, *FAITHFUL, *SANE}

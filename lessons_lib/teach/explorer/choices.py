@@ -89,7 +89,7 @@ def offer(model: Explainable, photo: Photo) -> Offer:
 
     Example:
         >>> offer(models.imagenet(), photos.cat()).top[:2]
-        ((282, '0.39'), (281, '0.17'))
+        ((282, '0.39'), (285, '0.36'))
     """
     with inputs.given(photo, model) as (photos, batch, _), torch.no_grad():
         (output,) = outputs.rows(answer(model.network, batch.clone()), len(photos))
