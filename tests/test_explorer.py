@@ -384,11 +384,16 @@ def test_two_hundred_changes_leave_no_hook_and_hardly_any_memory() -> None:
         opened.after(lambda: setattr(opened.panel.photo, "value", ("coffee cup", "cat")[number % 2]))
         opened.after(lambda: setattr(opened.panel.layer, "value", ("blocks.4", "bn2")[number % 2]))
 
-    for number in range(10):
+    def least(numbers: range) -> float:  # a single reading goes up and down by 30 and more
+        found = []
+        for number in numbers:
+            change(number)
+            found.append(megabytes())
+        return min(found)
+
+    before = least(range(10))
+    for number in range(40):
         change(number)
-    before = megabytes()
-    for number in range(50):
-        change(number)
-    assert megabytes() - before < 50
+    assert least(range(10)) - before < 50
     assert hooks(opened.explorer.question.network.thing) == 0
     assert isinstance(opened.explorer, Explorer)
