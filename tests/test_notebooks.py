@@ -23,7 +23,11 @@ pytestmark = pytest.mark.slow
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 # Cells whose output is not compared, by notebook and cell id, each with its reason: a measured time, say.
-NOT_COMPARED: dict[tuple[str, str], str] = {}
+_BFLOAT16 = "bfloat16 keeps three digits, and each processor rounds its sums in another place"
+NOT_COMPARED: dict[tuple[str, str], str] = {
+    ("cookbook.ipynb", "half_and_gpu"): _BFLOAT16,
+    ("cookbook.ipynb", "half_and_gpu-library"): _BFLOAT16,
+}
 
 MACHINE_PATH = re.compile(
     r"(?<![\w.:/~-])/(?:content|home|mnt|opt|private|root|tmp|Users|usr|var|work)/\w|\b[A-Za-z]:\\(?!n)\w"
