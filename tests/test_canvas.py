@@ -283,6 +283,8 @@ def test_a_ring_seen_on_dark_and_bright_marks_the_middle_of_the_peaks_cell(cell:
         for ring in rings:
             assert ring.get_marker() == "o" and ring.get_markerfacecolor() == "none"
             assert ring.get_xydata().tolist() == [[30 * cell[1] + 14.5, 30 * cell[0] + 14.5]]
+    (margin,) = panels(show.overlay(heat([[0.0, 0.0, 0.0, 1.0]], region=(0.0, 0.0, 120.0, 60.0))))
+    assert margin.get_xlim() == (-0.5, 89.5) and margin.get_ylim() == (59.5, -0.5)  # out of sight, and nothing squeezed
     assert not panels(show.overlay(heat([[-1.0, 0.0]])))[0].lines
     assert not panels(show.row([heat([[-1.0, 0.0]]), heat()]))[0].lines  # not on another map's scale either
 

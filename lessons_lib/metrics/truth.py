@@ -13,6 +13,7 @@ from lessons_lib.core.engine.detectors import OVERLAP
 from lessons_lib.core.engine.outputs import said
 from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Box, Photo
+from lessons_lib.show.ties import middle_of_peak
 
 
 def matches(boxes: Sequence[Box], photo: Photo) -> dict[int, int]:
@@ -51,9 +52,8 @@ def centre_of_peak(heat: Heatmap) -> tuple[int, int]:
         >>> metrics.centre_of_peak(heat)
         (150, 150)
     """
-    (row, column), (rows, columns) = heat.peak, heat.values.shape
-    left, top, right, bottom = heat.region
-    return int(top + (row + 0.5) / rows * (bottom - top)), int(left + (column + 0.5) / columns * (right - left))
+    y, x = middle_of_peak(heat)
+    return int(y), int(x)
 
 
 def on_truth(heat: Heatmap, own: np.ndarray, others: np.ndarray) -> dict[str, float]:

@@ -86,11 +86,11 @@ class Figure:
         return pixels.crop((0, 0, pixels.width, pixels.height - math.ceil(hidden)))
 
     def save(self, path: str | Path, *, dpi: int = _SHARP) -> None:
-        """Write the figure as a PNG file, 200 dots an inch.
+        """Write the figure as a PNG file.
 
         Args:
             path: the file; what stands there is replaced.
-            dpi: dots an inch; 300 is what is printed.
+            dpi: dots an inch; 200 unless given, 300 is what is printed.
 
         Raises:
             TypeError, ValueError: this is no path, or nothing can be written there.

@@ -1,6 +1,7 @@
 """The figures that can be drawn: a photo, a heatmap, several side by side, signed values, feature maps."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -15,7 +16,7 @@ from lessons_lib.show import given
 from lessons_lib.show.figure import Figure
 from lessons_lib.show.luck import outline, said
 from lessons_lib.show.protocols import BoxLike, HeatmapLike, PhotoLike
-from lessons_lib.show.ties import TIE, first_peak
+from lessons_lib.show.ties import TIE, first_peak, middle_of_peak
 
 COLOURS = "inferno"
 
@@ -225,11 +226,10 @@ def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool = 
     width, height = heat.photo.image.size
     left, upper, right, lower = heat.region
     if heat.positive.any():
-        rows, columns = heat.values.shape
-        row, column = first_peak(heat.positive)
-        at = left + (right - left) * (column + 0.5) / columns - 0.5, upper + (lower - upper) * (row + 0.5) / rows - 0.5
+        y, x = middle_of_peak(heat)
         for colour, line in (("black", 2.6), ("white", 1.2)):  # seen on dark and on bright
-            ax.plot(*at, marker="o", markersize=8, mfc="none", mec=colour, mew=line)
+            ring: dict[str, Any] = {"marker": "o", "markersize": 8, "mfc": "none", "mec": colour, "mew": line}
+            ax.plot(x - 0.5, y - 0.5, **ring, scalex=False, scaley=False)  # in a detector's margin it is out of sight
     right, lower = min(right, width), min(lower, height)  # a margin that a detector adds is no part of the photo
     if (left, upper, right, lower) != (0, 0, width, height):
         ax.add_patch(

@@ -2,6 +2,8 @@
 
 from torch import Tensor, isclose
 
+from lessons_lib.show.protocols import HeatmapLike
+
 TIE = 1e-4
 """Nearer than this, two numbers are equal: sums in float32 are more exact, and nobody sees so small a difference."""
 
@@ -17,6 +19,18 @@ def first_peak(values: Tensor) -> tuple[int, int]:
     """
     tied = isclose(values, values.max(), rtol=TIE, atol=0, equal_nan=True)
     return divmod(int(tied.flatten().nonzero()[0]), values.shape[1])
+
+
+def middle_of_peak(heat: HeatmapLike) -> tuple[float, float]:
+    """Return where on the photo the middle of a map's highest cell lies: y and x in pixels, from its upper left corner.
+
+    Example:
+        >>> middle_of_peak(heat)
+        (150.0, 150.0)
+    """
+    (row, column), (rows, columns) = first_peak(heat.values), heat.values.shape
+    left, top, right, bottom = heat.region
+    return top + (bottom - top) * (row + 0.5) / rows, left + (right - left) * (column + 0.5) / columns
 
 
 def largest_first(shares: list[tuple[float, str]]) -> list[tuple[float, str]]:

@@ -104,6 +104,15 @@ def _box(model: Explainable, photo: Photo, kind: str) -> Question | None:
     return None
 
 
+_OF_PLACES: dict[str, Maker] = {
+    "gradcam": _cam(methods.gradcam),
+    "hirescam": _cam(methods.hirescam),
+    "layercam": _cam(methods.layercam),
+    "eigencam": _cam(methods.eigencam),
+    "input × gradient": baselines.input_x_gradient,
+    "edges": baselines.edges,
+}
+
 MEASURED = {
     "vit": Measured(
         models.vit,
@@ -142,14 +151,7 @@ MEASURED = {
         models.segmenter,
         FIFTY,
         _region,
-        {
-            "gradcam": _cam(methods.gradcam),
-            "hirescam": _cam(methods.hirescam),
-            "layercam": _cam(methods.layercam),
-            "eigencam": _cam(methods.eigencam),
-            "input × gradient": baselines.input_x_gradient,
-            "edges": baselines.edges,
-        },
+        _OF_PLACES,
         {"occlusion": _many["occlusion"]},
         ("classifier",),
     ),
@@ -157,14 +159,7 @@ MEASURED = {
         models.detector,
         FIFTY,
         _box,
-        {
-            "gradcam": _cam(methods.gradcam),
-            "hirescam": _cam(methods.hirescam),
-            "layercam": _cam(methods.layercam),
-            "eigencam": _cam(methods.eigencam),
-            "input × gradient": baselines.input_x_gradient,
-            "edges": baselines.edges,
-        },
+        _OF_PLACES,
         {},
         ("roi_heads.box_head",),
     ),
