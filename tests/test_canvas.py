@@ -90,7 +90,10 @@ def not_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def figure(drawn: Any) -> Figure:
-    return drawn if isinstance(drawn, Figure) else drawn.figure
+    """The figure, drawn once: only then do its axes and its bar take their places."""
+    picture: Figure = drawn if isinstance(drawn, Figure) else drawn.figure
+    pixels(picture)
+    return picture
 
 
 def panels(picture: Figure) -> list[Axes]:
@@ -112,11 +115,11 @@ def coloured(picture: Figure) -> list[np.ndarray]:
     return [np.asarray(i.get_array()) for ax in panels(picture) for i in ax.images if i.get_array().shape[-1] == 4]
 
 
-@cache
 def photographic(picture: Figure) -> bool:
     return any(image.get_array().ndim == 3 for ax in panels(picture) for image in ax.images)
 
 
+@cache
 def pixels(picture: Figure) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture.png(dpi=100))).convert("RGB")).astype(int)
 

@@ -26,7 +26,7 @@ def middle_of_peak(heat: HeatmapLike) -> tuple[float, float]:
 
     Example:
         >>> middle_of_peak(heat)
-        (150.0, 150.0)
+        (150.0, 150.33...)
     """
     (row, column), (rows, columns) = first_peak(heat.values), heat.values.shape
     left, top, right, bottom = heat.region
