@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 
@@ -186,9 +187,9 @@ def _sound(network: nn.Module, modules: list[nn.Module]) -> list[nn.Parameter]:
     """Return the network's parameters, each once, if gradients can be asked of it."""
     # By id, as a tensor's own hash is slow enough to show in a small network.
     parameters = list({id(p): p for module in modules for p in module._parameters.values() if p is not None}.values())
-    buffers = [one for module in modules for one in module._buffers.values() if one is not None]
     name = type(network).__name__
-    if any(map(is_lazy, (*parameters, *buffers))):
+    lazy = [module for module in modules if isinstance(module, LazyModuleMixin)]
+    if any(map(is_lazy, parameters)) or any(module.has_uninitialized_params() for module in lazy):
         raise ValueError(
             f"This {name} has parameters without a size yet (Lazy modules): run it once on a batch, then explain it."
         )

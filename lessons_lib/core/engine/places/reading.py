@@ -1,6 +1,7 @@
 """How a layer's output is read as maps, from the places of its numbers, and where on the picture those maps lie."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -31,11 +32,16 @@ class Reading:
 
     def __call__(self, emitted: Tensor) -> Tensor:
         """Return N×C×H×W."""
-        for axis, order in zip(self.grid, self.order, strict=True):
-            if order.ndim > 1 or len(order) != emitted.shape[axis] or bool((order.diff() != 1).any()):
+        for axis, order, steady in zip(self.grid, self.order, self._steady, strict=True):
+            if not steady or len(order) != emitted.shape[axis]:
                 emitted = emitted.index_select(axis, order.flatten().to(emitted.device))
         maps = emitted.permute(self.pictures, self.channels, *self.grid)
         return maps if len(self.grid) == 2 else maps.unflatten(2, self.order[0].shape)
+
+    @cached_property
+    def _steady(self) -> tuple[bool, ...]:
+        """Whether the entries along each axis of the grid stand in their order, so that nothing has to be moved."""
+        return tuple(order.ndim == 1 and not bool((order.diff() != 1).any()) for order in self.order)
 
     @property
     def edges(self) -> tuple[float, float, float, float]:
