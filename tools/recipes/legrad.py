@@ -1,6 +1,7 @@
 """LeGrad as torchcam computes it, as a maker of heatmaps, so that it can be measured beside the library's own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -28,20 +29,17 @@ def legrad(
         blocks: over which the map is averaged.
         class_token: read each block's class token, as the network does at its end, and not the mean of all tokens.
     """
-    from dataclasses import replace
-
     from torchcam.methods import LeGrad
 
     network: Any = model.network
     heat = attention_rollout(model, picture)  # for the place on the picture
-    assert isinstance(heat, Heatmap)
+    assert isinstance(heat, Heatmap) and model.transform
 
     def read(tokens: Tensor) -> Tensor:
         return network.heads(network.encoder.ln(tokens)[:, 0])
 
     layers = [network.encoder.layers[block] for block in blocks]
-    extractor: Any = LeGrad(network, layers, score_projection=read if class_token else None)
-    with extractor:
+    with LeGrad(network, layers, score_projection=read if class_token else None) as extractor:
         scores = network(model.transform(picture.image)[None])
         (cam,) = extractor(model.categories.index(target.category), scores)
     return replace(heat, values=cam[0].detach(), method="legrad")
