@@ -173,3 +173,9 @@ def test_a_score_that_attention_does_not_move_is_told() -> None:
     with pytest.warns(UserWarning, match="is blank: the gradient of the score is zero everywhere at picture"):
         heat = ll.attention_relevance(network, PICTURES[0], lambda output: 0 * output[1] + 5)
     assert not heat.values.any()
+
+
+def test_a_softmax_over_channels_is_no_attention() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Softmax(dim=1), of_timm()).eval()
+    heats = ll.attention_relevance(network, PICTURES, 1)
+    assert all(heat.layer == "3 blocks" and heat.values.any() for heat in heats)
