@@ -37,7 +37,7 @@ def attention_relevance(model: Explainable | nn.Module, pictures: Any, target: A
 
     Example:
         >>> attention_relevance(models.vit(), scene, "cat")
-        Heatmap(cat, probability 0.98, score 4.12 · attention_relevance at 6 blocks · 14 × 14)
+        Heatmap(cat, probability 0.99, score 5.20 · attention_relevance at 6 blocks · 14 × 14)
     """
     model = Explainable.of(model)
     listener = Listener(model.network, "relevance")
