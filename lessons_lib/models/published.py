@@ -52,7 +52,7 @@ def person_segmenter() -> Explainable:
 
     Example:
         >>> explain(models.person_segmenter(), photos.astronaut(), RegionScore("person"), method=hirescam).words
-        'person, mean probability 0.97 over 55 % of the picture'
+        'person, mean probability 0.98 over 55 % of the picture'
     """
     return Explainable(
         network=weights.load("person_segmenter", PersonSegmenter(), "convert person_segmenter"),
