@@ -1,6 +1,7 @@
 """The two published networks: what their cards promise, their padding, anchors and boxes, and questions to them."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 import lessons_lib as ll
-from lessons_lib.models import ssd
+from lessons_lib.models import ssd, weights
 from lessons_lib.models.person import PersonSegmenter
 from lessons_lib.models.same import SameConv2d
 from tools.recipes import convert
@@ -226,6 +227,13 @@ def test_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str], monk
     with pytest.raises(SystemExit):
         convert.main([])
     assert "what reads a TFLite file is not installed here: run `make convert`" in capsys.readouterr().err
+
+
+def test_weights_that_are_gone_say_what_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "data", lambda *parts: tmp_path / parts[-1])
+    for make in (ll.models.photo_detector, ll.models.person_segmenter):
+        with pytest.raises(FileNotFoundError, match="fetch it again from the repository, or make it: make convert"):
+            make()
 
 
 def test_the_detectors_heads_come_last_in_the_files_order() -> None:

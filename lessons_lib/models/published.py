@@ -34,7 +34,7 @@ def photo_detector() -> Explainable:
     """
     categories = ("background", *SEEN.split(", "))
     return Explainable(
-        network=weights.load("photo_detector", SSD(len(categories)), "convert photo_detector"),
+        network=weights.load("photo_detector", SSD(len(categories)), "make convert"),
         layer="backbone.stages.1",
         transform=Preprocess((300, 300), None, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         categories=categories,
@@ -55,7 +55,7 @@ def person_segmenter() -> Explainable:
         'person, mean probability 0.98 over 55 % of the picture'
     """
     return Explainable(
-        network=weights.load("person_segmenter", PersonSegmenter(), "convert person_segmenter"),
+        network=weights.load("person_segmenter", PersonSegmenter(), "make convert"),
         layer="backbone.blocks.7",
         transform=Preprocess((256, 256), None, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
         categories=("person",),
