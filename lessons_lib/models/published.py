@@ -21,8 +21,9 @@ SEEN = (
 def photo_detector() -> Explainable:
     """Return an SSD on MobileNetV2 that Google trained on photographs (Open Images, 23 classes): no download.
 
-    It looks at the whole photo, squeezed into 300 × 300 pixels. Its default layer is the finest map that has anchors,
-    576 maps of 19 × 19, inside block 13; every box's score depends on it, also a box on one of the five coarser maps.
+    It looks at the whole photo, squeezed into 300 × 300 pixels. Its default layer is the end of MobileNetV2, 1,280 maps
+    of 10 × 10, which the boxes on five of the six levels are read from. A small box may be read from the finest level,
+    which lies before it, and then its map is blank there: take `layer="backbone.stages.0"`, 576 maps of 19 × 19.
     Category 0 is the background, which is never found.
 
     Raises:
