@@ -20,12 +20,14 @@ from lessons_lib.core.heatmap import Heatmap, fuse
 from lessons_lib.core.layers.listing import layers
 from lessons_lib.core.methods import (
     ablationcam,
+    augmented,
     cam,
     eigencam,
     gradcam,
     gradcam_plus_plus,
     hirescam,
     layercam,
+    principal,
     scorecam,
     xgradcam,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "ablationcam",
     "at_layers",
     "attention_rollout",
+    "augmented",
     "baselines",
     "boxes",
     "cam",
@@ -73,6 +76,7 @@ __all__ = [
     "metrics",
     "models",
     "photos",
+    "principal",
     "runner_up",
     "scorecam",
     "show",
