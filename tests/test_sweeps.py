@@ -150,7 +150,7 @@ def test_the_table_of_the_family_holds_on_a_few_of_its_scenes() -> None:
             assert row["luck"] == pytest.approx(promised["luck"], abs=0.03)
         # Behind the layer no class goes into it: the share is that of any other class.
         assert rows["eigencam"]["own"] == pytest.approx(rows["eigencam"]["control"])
-    for method, layers in measure.MANY_RUNS.items():
+    for method, (_, layers) in measure.MANY_RUNS.items():
         assert [layer for layer, rows in kept.items() if method in rows] == layers
 
 

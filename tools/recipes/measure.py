@@ -42,9 +42,15 @@ FAMILY: dict[str, Method] = {
     "gradcam_plus_plus": methods.gradcam_plus_plus,
     "eigencam": methods.eigencam,
     "eigencam, not centred": partial(methods.eigencam, centred=False),
+    "principal(hirescam)": methods.principal(methods.hirescam),
+    "principal(layercam)": methods.principal(methods.layercam),
 }
-MANY_RUNS: dict[str, list[str]] = {"ablationcam": ["blocks.4", "bn2"], "scorecam": ["blocks.4"]}
-"""At these layers, and on the first eight scenes only: they run the network again for each channel."""
+MANY_RUNS: dict[str, tuple[Method, list[str]]] = {
+    "ablationcam": (methods.ablationcam, ["blocks.4", "bn2"]),
+    "scorecam": (methods.scorecam, ["blocks.4"]),
+    "augmented(hirescam)": (methods.augmented(methods.hirescam), ["blocks.4", "bn2"]),
+}
+"""At these layers, and on the first eight scenes only: they run the network again, for each channel or copy."""
 
 COPIES = [
     Scenes(40, seed=3_400_000 + number, kinds=[kind], count=(3, 7), copies=True, area=(0.04, 0.09))
@@ -93,9 +99,8 @@ def _regions() -> dict[str, Table]:
 def _family() -> dict[str, Table]:
     model = models.imagenet()
     tables = class_maps(model, FAMILY_LAYERS, _bar(CAT_AND_CUP), CLASSES, FAMILY)
-    for name, layers in MANY_RUNS.items():
-        many = {name: getattr(methods, name)}
-        for layer, rows in class_maps(model, layers, _bar(CAT_AND_CUP, 8), CLASSES, many).items():
+    for name, (method, layers) in MANY_RUNS.items():
+        for layer, rows in class_maps(model, layers, _bar(CAT_AND_CUP, 8), CLASSES, {name: method}).items():
             tables[layer] |= rows
     return tables
 
