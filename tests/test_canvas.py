@@ -437,6 +437,8 @@ def test_signed_values_and_feature_maps_stand_beside_what_they_lie_on_with_its_o
 @pytest.mark.usefixtures("not_laid_out")
 def test_signed_maps_of_two_photos_stand_without_one() -> None:
     assert len(panels(show.signed([heat(), heat(size=TALL)]))) == 2
+    (alone,) = panels(show.signed([heat()], photo=False))
+    assert not alone.collections  # nor an outline
 
 
 @pytest.mark.usefixtures("not_laid_out")

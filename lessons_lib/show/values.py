@@ -15,14 +15,14 @@ from lessons_lib.show.protocols import HeatmapLike
 from lessons_lib.show.ties import first_peak
 
 
-def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) -> Figure:
+def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *, photo: bool = True) -> Figure:
     """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it.
-
-    The outlines of the objects lie over each map. Maps of one photo stand beside it.
 
     Args:
         heats: the maps.
         titles: one above each; without them, the explained number.
+        photo: draw the outlines of the objects over each map, and the photo first if it is one for all; values that
+            belong to no place on it, such as weights, go without.
 
     Example:
         >>> show.signed([heat])
@@ -31,16 +31,18 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) ->
     """
     heats = given.heatmaps(heats)
     titles = given.titles(titles, [heat.words for heat in heats])
-    beside = _one_photo(heats)
+    beside = photo and _one_photo(heats)
     height, width = heats[0].values.shape
-    figure, axes = _canvas(1, len(heats) + beside, (width, height), titled=True, told=True)
+    inches = None if len(heats) < 5 else 2.5
+    figure, axes = _canvas(1, len(heats) + beside, (width, height), inches, titled=True, told=True)
     if beside:
         _crop(axes[0], heats[0], letters=10)
     top = max(float(heat.values.abs().max()) for heat in heats)
     told = []
     for ax, heat, title in zip(axes[beside:], heats, titles, strict=True):
         ax.imshow(heat.values.numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
-        _outlines_on_cells(ax, heat, "black")
+        if photo:
+            _outlines_on_cells(ax, heat, "black")
         ax.set_title(title, fontsize=10)
         speaks_for, against, values = _for_and_against(heat.values)
         told.append(f"{title}: {speaks_for} · {against} · {values}")
@@ -139,7 +141,7 @@ def grid(heats: Sequence[Sequence[HeatmapLike]], rows: Sequence[str], columns: S
         raise ValueError("A table shows maps of one photo: draw those of others with `ll.show.row`.")
     left, top, right, bottom = flat[0].region
     size = round(right - left), round(bottom - top)
-    figure, axes = _canvas(len(lines), len(above), size, inches=1.4)
+    figure, axes = _canvas(len(lines), len(above), size, inches=1.05)
     figure.set_figwidth(figure.get_figwidth() + 0.07 * max(map(len, names)))
     figure.set_figheight(figure.get_figheight() + 0.18)
     for index, (ax, heat) in enumerate(zip(axes, flat, strict=True)):
@@ -182,7 +184,7 @@ def sharp(heat: HeatmapLike) -> Figure:
     """
     given.a_heatmap(heat)
     left, upper, right, lower = heat.region
-    figure, axes = _canvas(1, 2, (round(right - left), round(lower - upper)), titled=True)
+    figure, axes = _canvas(1, 2, (round(right - left), round(lower - upper)), inches=3.0, titled=True)
     _crop(axes[0], heat)
     values = heat.positive.numpy()
     top = float(np.quantile(values, 1 - ALIKE)) or float(values.max()) or 1.0
