@@ -93,7 +93,7 @@ EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
     "maps": {
         "grid": lambda: show.maps(torch.arange(30.0).view(5, 2, 3) + 7, columns=3),
         "signed": lambda: show.maps(torch.arange(30.0).view(5, 2, 3) - 7, columns=3),
-        "beside": lambda: show.maps(torch.arange(30.0).view(5, 2, 3), columns=3, beside=heat()),
+        "beside": lambda: show.maps(torch.arange(120.0).view(5, 4, 6), columns=3, beside=heat()),  # heat is 2 × 3
     },
     "grid": {"two by three": lambda: show.grid(GRID, ["one", "two"], ["a", "b", "c"])},
     "sharp": {"fine": lambda: show.sharp(heat(FINE.tolist()))},
@@ -421,7 +421,7 @@ def test_cells_are_drawn_as_the_rectangles_that_they_are() -> None:
 
 
 def test_signed_values_and_feature_maps_stand_beside_what_they_lie_on_with_its_outlines() -> None:
-    for picture, cells in ((DRAWN["signed", "pair"](), (2, 3)), (DRAWN["maps", "beside"](), (2, 3))):
+    for picture, cells in ((DRAWN["signed", "pair"](), (2, 3)), (DRAWN["maps", "beside"](), (4, 6))):
         first, *others = panels(picture)
         assert first.images[0].get_array().shape == (60, 90, 3) and first.get_title() == "what the network saw"
         assert len(first.collections) == 1

@@ -42,7 +42,7 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *,
     for ax, heat, title in zip(axes[beside:], heats, titles, strict=True):
         ax.imshow(heat.values.numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
         if photo:
-            _outlines_on_cells(ax, heat, "black")
+            _outlines_on_cells(ax, heat, heat.values.shape, "black")
         ax.set_title(title, fontsize=10)
         speaks_for, against, values = _for_and_against(heat.values)
         told.append(f"{title}: {speaks_for} · {against} · {values}")
@@ -93,7 +93,7 @@ def maps(
         norm = Normalize(low, high) if shared else Normalize(float(values.min()), float(values.max()))
         ax.imshow(values.numpy(), cmap=colours, norm=norm)
         if beside is not None:
-            _outlines_on_cells(ax, beside, "black" if colours == "RdBu_r" else "white")
+            _outlines_on_cells(ax, beside, (rows, cells), "black" if colours == "RdBu_r" else "white")
         ax.set_title(title, fontsize=8)
     for ax in axes[count + first :]:
         ax.remove()
@@ -224,9 +224,9 @@ def _crop(ax: Axes, heat: HeatmapLike, letters: int = 8) -> None:
     ax.set_title("what the network saw", fontsize=letters)
 
 
-def _outlines_on_cells(ax: Axes, heat: HeatmapLike, colour: str) -> None:
-    """Draw the outlines of the objects over a map whose cells are one unit wide and high."""
-    (rows, columns), (left, top, right, bottom) = heat.values.shape, heat.region
+def _outlines_on_cells(ax: Axes, heat: HeatmapLike, shape: tuple[int, ...], colour: str) -> None:
+    """Draw the outlines of the objects over a map of some rows and columns that lies where the heatmap lies."""
+    (rows, columns), (left, top, right, bottom) = shape, heat.region
     width, height = heat.photo.image.size
     x = (np.arange(width) + 0.5 - left) / (right - left) * columns - 0.5
     y = (np.arange(height) + 0.5 - top) / (bottom - top) * rows - 0.5
