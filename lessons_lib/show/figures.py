@@ -160,8 +160,9 @@ def _marked(ax: Axes, heat: HeatmapLike, reach: float) -> str:
 
 def under(ax: Axes, lines: Sequence[str]) -> None:
     """Write at most two lines under a panel, in small letters, each as far as the panel is wide."""
-    wide = max(12, int(ax.bbox.width / ax.figure.dpi * 21))  # the layout will make the panel wider
-    fitting = [TOGETHER.sub("\N{NO-BREAK SPACE}", textwrap.shorten(one, wide, placeholder=" …")) for one in lines]
+    inches = (ax.figure.bbox.width / ax.figure.dpi - 0.9) / ax.get_gridspec().ncols  # type: ignore[union-attr]
+    fitting = [textwrap.shorten(one, max(12, int(15.5 * inches)), placeholder=" …") for one in lines]
+    fitting = [TOGETHER.sub("\N{NO-BREAK SPACE}", one) for one in fitting]
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "gid": UNDER}
     ax.annotate("\n".join(fitting[:2]), (0.5, 0), (0, -4), ha="center", va="top", fontsize=8, parse_math=False, **place)
 
@@ -182,10 +183,7 @@ def _canvas(
     titled: bool = False,
     told: bool = False,
 ) -> tuple[mpl.Figure, list[Axes]]:
-    """Return a figure with room for `rows` × `columns` pictures of a size (width, height), and its axes in a list.
-
-    A title may stand over each, and two lines may be `told` under each.
-    """
+    """Return a figure with room for `rows` × `columns` pictures of a size (width, height), and its axes in a list."""
     width, height = size
     inches = inches or {1: 4.4, 2: 3.8}.get(columns, 3.2)
     tall = inches * min(max(height / width, 0.4), 1.6) + 0.18 * titled + 0.3 * told

@@ -33,7 +33,7 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *,
     titles = given.titles(titles, [heat.words for heat in heats])
     beside = photo and _one_photo(heats)
     height, width = heats[0].values.shape
-    inches = None if len(heats) < 5 else 2.5
+    inches = 2.6 if beside else None
     figure, axes = _canvas(1, len(heats) + beside, (width, height), inches, titled=True, told=True)
     if beside:
         _crop(axes[0], heats[0], letters=10)
