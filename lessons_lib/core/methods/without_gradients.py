@@ -42,8 +42,8 @@ def first_component(maps: Tensor, centred: bool = True) -> Tensor:
         centred: each channel's mean over the cells is taken away first.
 
     Example:
-        >>> first_component(torch.tensor([[[[0.0, 3.0]], [[0.0, 4.0]]]]), centred=False)
-        tensor([[[0., 5.]]])
+        >>> first_component(torch.tensor([[[[1.0, 3.0]], [[1.0, 3.0]]]]), centred=False)
+        tensor([[[1.4142, 4.2426]]])
     """
     cells = maps.flatten(2).transpose(1, 2)
     cells = cells.to(torch.promote_types(cells.dtype, torch.float32))  # no SVD in half precision
