@@ -75,7 +75,7 @@ portability: $(INSTALLED) ## run the suite on other kernels, threads, torch rele
 mutation: $(MUTATION) ## change the library in small ways and see whether a test notices (SEED=2 COUNT=100; some 30 minutes)
 	@.mutation/venv/bin/python -m tools.mutation --seed $(SEED) --count $(COUNT)
 
-networks: $(NETWORKS) ## explain other people's networks (transformers, ultralytics, smp, loralib), with random weights, offline
+networks: $(NETWORKS) ## explain other people's networks (transformers, ultralytics, smp, loralib), offline; metrics beside Quantus's
 	@.networks/venv/bin/python -m pytest tests/networks -p no:cacheprovider
 
 machines: $(MACHINES) ## run the cookbook's appendix: Ray Data with two workers, torchrun with two processes

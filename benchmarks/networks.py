@@ -113,12 +113,12 @@ def other(package: str, made: Made) -> tuple[str, ...]:
     name, make, side, target = made
     torch.manual_seed(0)
     network = make().eval()
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         (heat,) = ll.explain(network, square(side)[1], target)
     except (ValueError, TypeError, RuntimeError) as error:
         return f"{package} {name}", f"{side} × {side}", f"refused: {error}", "", "", ""
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     size = " × ".join(map(str, heat.values.shape))
     told = "yes" if lies(network, heat, target, side) else "**no**"
     return f"{package} {name}", f"{side} × {side}", heat.layer, size, f"{seconds:.1f} s", told
@@ -138,7 +138,7 @@ def others() -> list[str]:
         "",
         *pages.table(head, rows),
         "",
-        f"{len(rows)} networks; seconds of one run, the first explanation of a network, which is slower than the "
+        f"{len(rows)} networks; processor seconds of the first explanation of a network, which is slower than the "
         "next. `.networks/venv/bin/python -m benchmarks.networks others` looks again.",
     ]
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -29,8 +30,9 @@ pytestmark = [
 
 
 def graded(folder: Path, *arguments: str) -> Path:
-    """Let a class go through everything in a new folder; return the folder."""
-    command = [TEACHER, "-m", "tools.classroom", "demo", "--folder", folder, "--seed", str(SEED), *arguments]
+    """Let a class go through everything in a new folder, named from here as a teacher names it; return the folder."""
+    named = os.path.relpath(folder, ROOT)
+    command = [TEACHER, "-m", "tools.classroom", "demo", "--folder", named, "--seed", str(SEED), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder

@@ -94,6 +94,16 @@ def test_a_difference_on_the_same_scenes_is_surer_than_its_parts() -> None:
     assert not metrics.sure(first, second[random.permutation(200)]).survives
 
 
+def test_the_interval_leaves_a_fortieth_of_the_draws_out_on_either_side() -> None:
+    gaps = np.random.default_rng(1).normal(size=400)
+    found = metrics.sure(gaps, np.zeros(400), draws=20_000)
+    error = gaps.std() / 20
+    assert found.low == pytest.approx(gaps.mean() - 1.96 * error, abs=0.08 * error)
+    assert found.high == pytest.approx(gaps.mean() + 1.96 * error, abs=0.08 * error)
+    behind = metrics.sure(gaps, gaps + 1)
+    assert behind.survives and behind.difference == pytest.approx(-1) and behind.ahead == 0.0
+
+
 def test_a_toss_is_a_toss() -> None:
     same = metrics.sure([0.1, 0.5, 0.9], [0.1, 0.5, 0.9])
     assert (same.difference, same.low, same.high, same.ahead, same.survives) == (0.0, 0.0, 0.0, 0.5, False)

@@ -84,7 +84,8 @@ class Course:
     def nbgrader(self, *arguments: str) -> int | None:
         """Run a command of nbgrader's; return its exit status, or None if it took too long."""
         assert self._warm, "inside `with course.open():`"
-        return self._warm.nbgrader(*arguments, folder=self.folder, log=self.log, limit=self.limit)
+        folder, log = self.folder.resolve(), self.log.resolve()  # the warm process lies elsewhere
+        return self._warm.nbgrader(*arguments, folder=folder, log=log, limit=self.limit)
 
     def must(self, *arguments: str) -> None:
         """Run a command of nbgrader's that has to work.
