@@ -1,7 +1,7 @@
 """Ablation-CAM, the fast way: a map without gradients, from what is lost.
 
-You distrust gradients. The trick: widen the batch at the layer, so that only what follows runs once for each map. A
-last layer costs a few forward passes and not a thousand.
+You distrust gradients. The trick: widen the batch at the layer, so that only what follows runs once for each map. One
+run of the network then serves 64 maps, where it would otherwise serve one.
 
 Put your own network and picture into the lines marked `# yours`. From notebooks/cookbook.ipynb.
 """

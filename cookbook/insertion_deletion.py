@@ -1,7 +1,7 @@
 """Insertion and deletion in fifteen lines: does the score follow the map?.
 
-Cover the hottest pixels first and watch the score fall; or show only them and watch it rise. A good map falls fast and
-rises fast, faster than pixels in random order.
+Cover the hottest pixels first and watch the score fall; or show only them and watch it rise. With a good map it falls
+fast and rises fast, faster than with pixels in random order.
 
 Put your own network and picture into the lines marked `# yours`. From notebooks/cookbook.ipynb.
 """

@@ -1,7 +1,7 @@
 """The logit, not the probability: the right number for a class.
 
-Always, unless you mean the competition: the probability's map also shows what speaks against all other classes, and
-vanishes when the network is sure.
+Always, unless you ask how the class stands against all others: the probability's map also shows what speaks against all
+other classes, and vanishes when the network is sure.
 
 Put your own network and picture into the lines marked `# yours`. From notebooks/cookbook.ipynb.
 """

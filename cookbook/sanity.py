@@ -1,6 +1,6 @@
 """Sanity check in ten lines: does the map depend on what was learned?.
 
-Give the last layer random weights and make the map again. If it stays, it shows edges and not what the network has
+Give the last layer random weights and make the map again. If it stays, it does not depend on what the last layer has
 learned.
 
 Put your own network and picture into the lines marked `# yours`. From notebooks/cookbook.ipynb.

@@ -1,7 +1,7 @@
 """Vision transformer: a heatmap of a ViT.
 
-Tokens have no rows and columns: drop the class token, lay the rest out. The grid is the picture's size by the patch
-size, not 14 × 14.
+Tokens have no rows and columns: drop the class token, lay the rest out. The grid is the picture's size divided by the
+patch size, not always 14 × 14.
 
 Put your own network and picture into the lines marked `# yours`. From notebooks/cookbook.ipynb.
 """
