@@ -401,6 +401,7 @@ def test_objects_that_a_map_reaches_are_ticked_and_the_others_crossed() -> None:
         "2 of 2 objects reach 50 % of the peak",
     ]
     assert "0 of 2" in show.row([pair_of_dogs([-1.0, 0.0])], reach=0.5).words
+    assert "2 of 2" in show.row([pair_of_dogs([4.0, 1.7])], reach=0.5).words  # one pixel is enough
     for wrong in (0, 1.5, True, "half"):
         with pytest.raises(ValueError, match=r"reach=.* is a share of the map's peak: give a number above 0"):
             show.row(PAIR, reach=wrong)  # type: ignore[arg-type]
