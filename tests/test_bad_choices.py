@@ -54,6 +54,7 @@ def test_a_target_is_refused_alike_with_and_without_a_layer(target: Any, cause: 
         (type("GradCAMPlusPlus", (), {}), "not the class GradCAMPlusPlus", ll.gradcam_plus_plus),
         (type("GradCAM", (), {"__module__": "torchcam.methods", "__call__": print})(), "a GradCAM of torchcam", None),
         (ll.attention_rollout, "attention_rollout does not", None),
+        (ll.attention_relevance, "attention_relevance does not", None),
         (ll.ClassScore(1), "ClassScore is a target, and no method", None),
         (lambda: 1, "takes one argument", None),
         (lambda seen: None, "returned nothing, .* end it with `return`", None),

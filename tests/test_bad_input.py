@@ -54,7 +54,7 @@ def test_a_batch_that_does_not_fit_is_told_with_a_change_that_does(
     assert len(found if isinstance(found, list) else [found]) == (2 if given.ndim == 4 else 1)
 
 
-@pytest.mark.parametrize("ask", [ll.explain, ll.layers, ll.attention_rollout])
+@pytest.mark.parametrize("ask", [ll.explain, ll.layers, ll.attention_rollout, ll.attention_relevance])
 def test_a_transformer_says_its_picture_size_in_every_way_of_asking(ask: Callable[..., Any]) -> None:
     record = ll.models.vit(trained=False)
     said = refused(lambda: ask(record, torch.zeros(1, 3, 64, 64)), r"Wrong image height! Expected 112 but got 64!")
@@ -182,7 +182,7 @@ def _inference() -> nn.Module:
         (lambda: net().to("meta"), "lie on the device 'meta', which holds no numbers"),
     ],
 )
-@pytest.mark.parametrize("ask", [ll.explain, ll.layers, ll.attention_rollout, ll.boxes])
+@pytest.mark.parametrize("ask", [ll.explain, ll.layers, ll.attention_rollout, ll.attention_relevance, ll.boxes])
 def test_weights_that_can_t_be_used_are_told_before_anything_is_changed(
     made: Callable[[], nn.Module], cause: str, ask: Callable[..., Any]
 ) -> None:

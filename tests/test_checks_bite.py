@@ -234,6 +234,7 @@ ASKED: dict[str, Callable[[nn.Module], Any]] = {
     "layers": lambda n: ll.layers(n, PICTURES, 0),
     "guided_backprop": lambda n: guided_backprop(n, PICTURES, 0),
     "attention_rollout": lambda n: ll.attention_rollout(n, PICTURES),
+    "attention_relevance": lambda n: ll.attention_relevance(n, PICTURES, 0),
     "boxes": lambda n: ll.boxes(n, PICTURES),
     "runner_up": lambda n: ll.runner_up(n, PICTURES[0]),
 }

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2, SwinTransformer, SwinTransformerBlockV2
 
 import lessons_lib as ll
 
@@ -122,6 +124,44 @@ def test_before_a_norm_that_an_average_follows_and_not_behind_it(norm: Any, laye
     (heat,) = ll.explain(Ended(norm).eval(), X, 1)
     assert heat.layer == layer
     assert heat.describe().endswith("before the norm that ends the network" if layer == "body" else "that has a say")
+
+
+def _small(kind: str) -> nn.Module:
+    torch.manual_seed(0)
+    sizes = {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 2]}
+    if kind == "timm":
+        return timm.models.SwinTransformer(img_size=64, window_size=4, num_classes=4, **sizes)  # type: ignore[arg-type]
+    block = SwinTransformerBlockV2 if kind == "V2" else None
+    merge = PatchMergingV2 if kind == "V2" else PatchMerging
+    return SwinTransformer(
+        [4, 4],
+        window_size=[4, 4],
+        num_classes=4,
+        block=block,
+        downsample_layer=merge,
+        stochastic_depth_prob=0.0,
+        **sizes,
+    )
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("torchvision", "features"), ("V2", "features"), ("timm", "layers")])
+def test_a_bare_swin_is_explained_before_its_last_norm(kind: str, layer: str) -> None:
+    network = _small(kind).eval()
+    (heat,) = ll.explain(network, X, 1)
+    assert heat.layer == layer
+    assert heat.describe().endswith("the last before the norm that ends the network")
+
+
+def test_lesson_10s_swin_without_its_record_is_explained_where_the_lesson_says() -> None:
+    model = ll.models.swin()
+    x = model.transform(ll.collage.scene(8).image)[None]
+    (bare,) = ll.explain(model.network, x, 0)
+    (told,) = ll.explain(model, x, 0)
+    assert told.layer == "features.5.1"
+    torch.testing.assert_close(bare.values, told.values)
+    rows = ll.metrics.stored("swin")
+    before, behind = rows["features.5.1"]["gradcam"], rows["norm"]["gradcam"]
+    assert before["own"] > 2 * behind["own"] and before["peak"] > behind["peak"]
 
 
 class Adapted(nn.Module):

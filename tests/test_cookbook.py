@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 RECIPES = recipes()
 HERE = {name: recipe for name, recipe in RECIPES.items() if recipe.here}
-ALONE = {"volume", "signal", "cnn_lstm", "attention_relevance"}
+ALONE = {"volume", "signal", "cnn_lstm"}
 """Recipes without an equivalent: the library explains pictures, one number at a time."""
 
 IMPORTS = """

@@ -17,10 +17,10 @@ NAMES = [
     for question in getattr(import_module(f"lessons_lib.teach.exercises.{module.name}"), "EXPERIMENTS", {})
 ]
 LESSONS = ["start", "feature_maps", "cam", "cam_without_gap", "gradcam", "gradcam_plus_plus", "family_and_layers"]
-LESSONS += ["can_you_trust_it"]
+LESSONS += ["can_you_trust_it", "vision_transformer", "swin"]
 
 
-def test_lessons_00_to_06_and_11_have_one_each() -> None:
+def test_lessons_00_to_06_and_09_to_11_have_one_each() -> None:
     assert sorted(name.partition(".")[0] for name in NAMES if not name.startswith("explorer.")) == sorted(LESSONS)
 
 
@@ -76,6 +76,9 @@ def test_a_stub_is_not_attempted_and_an_error_is_told(name: str) -> None:
         ("explorer.frame", (ll.photos.cat(), "tabby"), "Return a photo that `framed` made"),
         ("explorer.absent", (ll.Photo(ll.photos.cat().image), "tabby"), "Return a photo with a known outline"),
         ("family_and_layers.misled", ("blocks.9", ll.gradcam), "has no layer"),
+        ("vision_transformer.rescued", ll.collage.scene(1), "Return a scene and a kind, as in (collage.scene(1), "),
+        ("vision_transformer.rescued", (ll.collage.scene(6, kinds=["rocket"]), "rocket"), "return another kind"),
+        ("swin.differ", (ll.collage.scene(1, kinds=["rocket"]), "cat"), 'objects of the kind "cat".'),
         ("can_you_trust_it.unmarked", 131, "Return a scene, as photos.shortcut_scene(0"),
         ("can_you_trust_it.unmarked", ll.collage.scene(1, kinds=["rocket"]), 'objects of the kind "cat".'),
         (

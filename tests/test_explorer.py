@@ -174,6 +174,31 @@ def test_pixels_and_boxes_are_asked_about_where_there_are_some(opened: Opened) -
     assert (panel.typed.layout.display, panel.pixel.layout.display) == ("none", "none")
 
 
+@pytest.mark.slow
+def test_both_networks_for_photographs_are_in_the_menu() -> None:
+    person = choices.network("person segmenter, for photos")
+    astronaut, rocket = choices.photo("astronaut"), choices.photo("rocket")
+    offer = choices.offer(person.thing, astronaut.thing)
+    assert (offer.kind, offer.top, offer.size, offer.count) == ("pixels", ((0, "55 %"),), (256, 256), 1)
+    assert choices.offer(person.thing, rocket.thing).top == ()  # nobody is there
+    pixel = Question(astronaut, person, offer.first)
+    assert pixel.heat().words == "person, probability 1.00 at pixel row 129, column 129"
+
+    detector = choices.network("photo detector, 23 classes")
+    offer = choices.offer(detector.thing, astronaut.thing)
+    assert (offer.kind, [box.name for box in offer.boxes]) == ("boxes", ["person"])
+    box = Question(astronaut, detector, offer.first, method="hirescam")
+    heat = box.heat()
+    assert heat.words == "box 0: person, score 0.59"
+    figure, again = drawn([box], [heat]), pasted(code([box], [heat]))
+    assert again.words == figure.words
+    with pytest.raises(ValueError, match="This network finds no box on this photo"):
+        choices.offer(detector.thing, rocket.thing)
+    assert ("backbone.stages.1 · 1280 × 10 × 10 · the usual one", "backbone.stages.1") in choices.places(
+        detector.thing, astronaut.thing, "boxes"
+    )
+
+
 def test_a_drawing_option_draws_the_same_map_again(opened: Opened) -> None:
     heat = opened.explorer.heat
     assert "the dashed line holds" in opened.after(lambda: setattr(opened.panel.luck, "value", True))

@@ -157,7 +157,7 @@ def test_tokens_of_each_picture_lose_their_own_special_tokens() -> None:
 
 
 def test_attention_is_rolled_out_for_each_picture_from_its_own_class_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lessons_lib.baselines import rollout
+    from lessons_lib.baselines.attention import Attended, Listener
     from lessons_lib.core.engine.places.trace import Followed
 
     W = torch.tensor(
@@ -166,11 +166,11 @@ def test_attention_is_rolled_out_for_each_picture_from_its_own_class_token(monke
     model = Explainable(nn.Identity(), layout=partial(layouts.tokens, grid=(1, 2)))
     pictures = torch.zeros(2, 3, 8, 16)
 
-    def attention(network: nn.Module, batch: Tensor) -> tuple[list[Tensor], Followed]:
-        assert network is model.network and batch is pictures
-        return [W, W.flip(0)], Followed((None,), "", (0.0, 0.0, 16.0, 8.0))
+    def attended(listener: Listener, _outputs: Any, batch: Tensor) -> Attended:
+        assert listener.network is model.network and batch is pictures
+        return Attended([W[:, None], W[:, None].flip(0)], Followed((None,), "", (0.0, 0.0, 16.0, 8.0)), [])
 
-    monkeypatch.setattr(rollout, "_attention", attention)
+    monkeypatch.setattr(Listener, "attended", attended)
     one, other = ll.attention_rollout(model, pictures)
     assert [heat.region for heat in (one, other)] == [(0.0, 0.0, 16.0, 8.0)] * 2
     # Row 0 of (W' + 1)/2 · (W + 1)/2, where W' is the other picture's.

@@ -1,5 +1,6 @@
 """Attention rollout: the attention that the network used, rolled out as the paper says, and deaf to the class."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer, swin_t
 
 import lessons_lib as ll
-from lessons_lib.baselines import rollout
 
 PICTURES = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
 
@@ -26,27 +26,33 @@ def of_timm(**options: Any) -> nn.Module:
 
 
 def used(network: nn.Module, batch: Tensor) -> list[Tensor]:
-    """Return each block's attention, checked against what the block gave: W · V, projected, is its output."""
+    """Return each block's attention, mean of the heads, worked out anew from what its module was given.
+
+    It is checked against what the module gave: W · V, projected, is its output.
+    """
     found: list[Tensor] = []
 
     def compare(module: Any, args: Any, kwargs: Any, output: Any) -> None:
-        read = rollout._reads(module)
-        assert read is not None
-        W, x = read(module, args, kwargs), args[0]
+        x = args[0]
         if isinstance(module, nn.MultiheadAttention):
-            v = nn.functional.linear(x, module.in_proj_weight, module.in_proj_bias).chunk(3, dim=2)[2]
-            project, output = module.out_proj, output[0]
+            qkv, project = nn.functional.linear(x, module.in_proj_weight, module.in_proj_bias), module.out_proj
+            norms, output = (nn.Identity(), nn.Identity()), output[0]
         else:
-            v, project = module.qkv(x).chunk(3, dim=2)[2], module.proj
-        v = v.unflatten(2, (module.num_heads, -1)).transpose(1, 2)
+            qkv, project, norms = module.qkv(x), module.proj, (module.q_norm, module.k_norm)
+        q, k, v = qkv.unflatten(2, (3, module.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        W = (norms[0](q) @ norms[1](k).mT / q.shape[-1] ** 0.5).softmax(dim=-1)
         torch.testing.assert_close(project((W @ v).transpose(1, 2).flatten(2)), output)
         found.append(W.mean(dim=1))
 
-    for module in network.modules():
-        if rollout._reads(module):
-            module.register_forward_hook(compare, with_kwargs=True)
+    hooks = [
+        module.register_forward_hook(compare, with_kwargs=True)
+        for module in network.modules()
+        if isinstance(module, nn.MultiheadAttention | timm.layers.Attention)
+    ]
     with torch.no_grad():
         network(batch)
+    for hook in hooks:
+        hook.remove()
     return found
 
 
@@ -99,14 +105,6 @@ def test_the_class_plays_no_part_and_the_network_is_left_as_it_was() -> None:
     assert torch.equal(ll.attention_rollout(network, PICTURES[0]).values, before)
 
 
-def test_networks_without_attention_among_all_tokens_get_a_sentence() -> None:
-    torch.manual_seed(0)
-    with pytest.raises(ValueError, match=r"no attention among all tokens that can be read .* `ll\.explain"):
-        ll.attention_rollout(swin_t(weights=None), PICTURES[:1])
-    with pytest.raises(ValueError, match="attends within windows or to a changing number"):
-        ll.attention_rollout(nn.Sequential(Halves(), of_timm(img_size=(32, 24))), PICTURES)
-
-
 class Fewer(nn.Module):
     """Attends to all tokens, and then to every other one."""
 
@@ -121,24 +119,8 @@ class Fewer(nn.Module):
         return self.second(x, x, x)[0].mean(dim=1)
 
 
-def test_tokens_that_grow_fewer_are_not_rolled_out() -> None:
-    with pytest.raises(ValueError) as raised:
-        ll.attention_rollout(Fewer(), PICTURES)
-    assert str(raised.value) == (
-        "This Fewer attends within windows or to a changing number of tokens, and rollout needs the same tokens in "
-        "every block: take a gradient method, `ll.explain(…, method=ll.gradcam)`."
-    )
-
-
-def test_what_only_looks_like_timms_attention_is_not_read() -> None:
-    class Shifted(nn.Module):
-        qkv, num_heads, scale = nn.Linear(3, 9), 1, 1.0
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x
-
-    with pytest.raises(ValueError, match="no attention among all tokens that can be read"):
-        ll.attention_rollout(nn.Sequential(nn.Conv2d(3, 3, 8, 8), nn.Flatten(2), Shifted()), PICTURES)
+WINDOWS = "attends within windows or to a changing number of tokens, and {} takes the same tokens in every block"
+NONE = "shows no attention among all tokens in what its run recorded, and {} is made of that"
 
 
 class Halves(nn.Module):
@@ -146,3 +128,47 @@ class Halves(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat(x.chunk(2, dim=3))
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [
+        (lambda: swin_t(weights=None), WINDOWS),
+        (lambda: nn.Sequential(Halves(), of_timm(img_size=(32, 24)), nn.Unflatten(0, (2, 2)), Mean()), WINDOWS),
+        (lambda: timm.create_model("cait_xxs24_224", img_size=(32, 48), patch_size=8, depth=1), WINDOWS),
+        (Fewer, WINDOWS),
+        (lambda: nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten()), NONE),
+        (lambda: nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Softmax(dim=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()), NONE),
+    ],
+    ids=["Swin", "two windows", "CaiT", "fewer tokens", "CNN", "a softmax over channels"],
+)
+@pytest.mark.parametrize("name", ["rollout", "relevance"])
+def test_without_attention_among_all_tokens_there_is_a_sentence_and_a_way_out(
+    network: Callable[[], nn.Module], why: str, name: str
+) -> None:
+    torch.manual_seed(0)
+    net = network().eval()
+    with pytest.raises(ValueError) as raised:
+        ll.attention_rollout(net, PICTURES) if name == "rollout" else ll.attention_relevance(net, PICTURES, 0)
+    way_out = "take a gradient method, `ll.explain(…, method=ll.gradcam)`."
+    assert str(raised.value) == f"This {type(net).__name__} {why.format(name)}: {way_out}"
+    if not isinstance(net[0] if isinstance(net, nn.Sequential) else net, Halves):  # whose halves have no place
+        assert len(ll.explain(net, PICTURES, 0, method=ll.gradcam)) == 2
+
+
+class Mean(nn.Module):
+    """Puts two windows together again."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=0)
+
+
+def test_where_nothing_is_recorded_the_cause_is_named() -> None:
+    class Frozen(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                return super().forward(x)
+
+    for ask in (ll.attention_rollout, ll.attention_relevance):
+        with pytest.raises(RuntimeError, match=r"ran under no_grad or inference_mode when it came to .*: remove the"):
+            ask(Frozen(of_timm()).eval(), PICTURES)

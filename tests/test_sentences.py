@@ -69,8 +69,8 @@ SENTENCES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "nothing to roll out": (
         lambda: ll.attention_rollout(Small(), X),
         ValueError,
-        "This Small has no attention among all tokens that can be read (torch's nn.MultiheadAttention, timm's "
-        f"Attention), so there is nothing to roll out: {GRADIENT}",
+        "This Small shows no attention among all tokens in what its run recorded, and rollout is made of that: "
+        f"{GRADIENT}",
     ),
     "a scripted layer": (
         lambda: at_maps(inside(torch.jit.script(nn.Conv2d(4, 4, 1))), layer="1"),

@@ -137,6 +137,31 @@ def test_masks_are_joined_and_none_of_them_is_nowhere() -> None:
 
 
 @pytest.mark.proof
+def test_the_table_of_attention_holds_on_a_few_of_its_scenes() -> None:
+    kept, few = tables.stored("attention"), [measure.ANY.scene(index) for index in range(8)]
+    found = tables.by_kind(models.vit(), measure.ATTENTION, few)["all"]
+    assert list(found) == list(kept["all"]) and kept["all"]["attention relevance"]["maps"] == kinds()
+    for name, row in found.items():
+        promised = kept["all"][name]
+        # Two kinds of one scene are no two samples, so scenes are counted.
+        error = max(math.sqrt(promised["peak"] * (1 - promised["peak"]) / len(few)), 1 / len(few))
+        assert row["peak"] == pytest.approx(promised["peak"], abs=3 * error), name
+        for figure in ("own", "other", "class swapped"):
+            assert row[figure] == pytest.approx(promised[figure], abs=0.16), (name, figure)
+    sweep = tables.stored("vit")[measure.VIT_LAYERS[-3]]["gradcam"]  # the same maps, by another road
+    for figure in ("peak", "own", "other", "class swapped", "maps"):
+        assert kept["all"]["gradcam, last block"][figure] == pytest.approx(sweep[figure], abs=2e-3)
+
+
+def test_relevance_finds_the_object_where_rollout_does_not() -> None:
+    few = [measure.ANY.scene(index) for index in range(3)]
+    compared = {name: measure.ATTENTION[name] for name in ("attention rollout", "attention relevance")}
+    rolled, relevance = tables.by_kind(models.vit(), compared, few)["all"].values()
+    assert relevance["own"] > 4 * relevance["luck"] and rolled["own"] < 2.5 * rolled["luck"]
+    assert relevance["class swapped"] > 0.3 and rolled["class swapped"] == 0
+
+
+@pytest.mark.proof
 def test_the_table_of_the_family_holds_on_a_few_of_its_scenes() -> None:
     few = [measure.CAT_AND_CUP.scene(index) for index in range(4)]
     found = class_maps(models.imagenet(), measure.FAMILY_LAYERS, few, measure.CLASSES, measure.FAMILY)

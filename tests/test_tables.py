@@ -13,6 +13,7 @@ from lessons_lib.core.records import Box, Outlined, Photo
 from lessons_lib.core.targets import BoxScore, PixelScore, RegionScore
 from lessons_lib.metrics import tables
 from lessons_lib.metrics.classes import class_maps, copy_maps, reached
+from lessons_lib.metrics.tables import by_kind
 
 WIDE = (90, 60)
 MODEL: Any = "a model"
@@ -195,3 +196,26 @@ def test_the_deepest_pixel_may_lie_on_the_pictures_edge() -> None:
     mask = np.zeros((4, 5), dtype=bool)
     mask[3, 2] = True
     assert tables.deepest(mask) == (3, 2)
+
+
+def test_maps_of_kinds_by_hand_whoever_makes_them() -> None:
+    model: Any = type("Model", (), {"categories": ("cat", "dog", "rocket")})
+    answers = {
+        "cat": lit((50, 50, 3.0), (5, 65, 1.0)),  # the peak and three quarters on the cat, a quarter on a dog
+        "dog": lit((50, 50, 3.0), (5, 65, 1.0)),
+        "rocket": lit((30, 30, 2.0), (5, 5, 2.0)),
+    }
+    makers: Any = {"asked": lambda _model, _scene, aim: answers[aim.category], "deaf": lambda *_: lit((50, 50, 1.0))}
+    table = by_kind(model, makers, [SCENE, Photo(SCENE.image, (CAT,))])
+    assert list(table) == ["all", "cat", "dog"] and all(list(rows) == list(makers) for rows in table.values())
+    dogs, cat, whole = 21 * 21 + 10 * 10, 50 * 20, 90 * 60
+    assert table["dog"]["asked"] == pytest.approx(
+        {"peak": 0, "own": 0.25, "other": 0.75, "class swapped": 1, "luck": dogs / whole, "maps": 1, "spread": 0}
+    )
+    assert table["cat"]["asked"] == pytest.approx(
+        {"peak": 1, "own": 0.75, "other": 0.125, "class swapped": 0, "luck": cat / whole, "maps": 2, "spread": 0}
+    )
+    every = table["all"]["asked"]
+    assert every["own"] == pytest.approx((0.75 + 0.25 + 0.75) / 3)
+    assert every["spread"] == pytest.approx(np.std([0.75, 0.25, 0.75])) and every["maps"] == 3
+    assert table["all"]["deaf"]["class swapped"] == 0 and table["all"]["deaf"]["own"] == pytest.approx(2 / 3)

@@ -477,6 +477,15 @@ WRONG: dict[str, list[tuple[Callable[..., Any], str]]] = {
         (lambda x, n, s: windows(x, n, n // 2, n // 2), "You shift by half a window"),
         (lambda x, n, s: torch.roll(x, (-s, -s), (0, 1)).view(-1, n, n), "You reshape without `transpose`"),
         (
+            lambda x, n, s: windows(torch.nn.functional.pad(x, (0, s, 0, s))[s:, s:], n, 0, 0),
+            "Your windows do not wrap around",
+        ),
+        (lambda x, n, s: x[s:].unfold(0, n, n)[:, s:].unfold(1, n, n).mT.reshape(-1, n, n), "do not wrap around"),
+        (
+            lambda x, n, s: torch.stack([x[s:, s:][i : i + n, j : j + n] for i in (0,) for j in range(0, 4 - n, n)]),
+            "do not wrap around",
+        ),
+        (
             lambda x, n, s: torch.stack(
                 [w for strip in torch.roll(x, (-s, -s), (0, 1)).split(n, 1) for w in strip.split(n)]
             ),

@@ -16,7 +16,7 @@ from lessons_lib.metrics.faithfulness import (
 from lessons_lib.metrics.likeness import Alike, alike
 from lessons_lib.metrics.sanity import class_swap, input_swap, randomised, stability
 from lessons_lib.metrics.side_by_side import Question, faithful, localised, sane
-from lessons_lib.metrics.tables import box_maps, deepest, quiet, region_maps, stored, sweep
+from lessons_lib.metrics.tables import box_maps, by_kind, deepest, quiet, region_maps, stored, sweep
 from lessons_lib.metrics.truth import Share, centre_of_peak, iou, matches, moved, on_truth, pointing_game, share
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "alike",
     "blurred",
     "box_maps",
+    "by_kind",
     "centre_of_peak",
     "class_maps",
     "class_swap",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from statistics import mean
+from statistics import mean, pstdev
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from lessons_lib.core.records import Explainable, Photo
 from lessons_lib.core.resources import data
 from lessons_lib.core.targets import BoxScore, ClassScore, PixelScore, RegionScore
 from lessons_lib.metrics.asking import without_warnings
+from lessons_lib.metrics.sanity import Maker
 from lessons_lib.metrics.truth import centre_of_peak, matches, moved, on_truth
 
 Table = dict[str, dict[str, float]]
@@ -161,6 +162,43 @@ def sweep(model: Explainable, layers: Sequence[str], scenes: Iterable[Photo]) ->
                     row = on_truth(heat, own, rest) | {"class swapped": moved(heat, other)}
                     found[layer][method.__name__].append(row)
     return {layer: {name: averaged(rows) for name, rows in table.items()} for layer, table in found.items()}
+
+
+def by_kind(model: Explainable, compared: Mapping[str, Maker], scenes: Iterable[Photo]) -> dict[str, Table]:
+    """Return how well maps keep to the objects of the kind they are asked for, whoever makes them, kind by kind.
+
+    Args:
+        model: as in `explain`.
+        compared: by the names of their rows, functions from a model, pictures and targets to heatmaps.
+        scenes: with objects of the kinds that the model tells apart.
+
+    Returns:
+        For "all" and then for each kind: by row "peak", "own", "other" and "class swapped" as in `sweep`; "spread":
+        the standard deviation of "own" over the maps; "luck": the share that evenly spread heat would have; "maps".
+
+    Example:
+        >>> table = metrics.by_kind(models.vit(), {"relevance": baselines.attention_relevance}, [scene])
+        >>> list(table), round(table["cat"]["relevance"]["own"], 1)
+        (['all', 'cat', 'motorcycle'], 0.7)
+    """
+    found: dict[str, dict[str, list[dict[str, float]]]] = {"all": {name: [] for name in compared}}
+    following = dict(zip(model.categories, [*model.categories[1:], model.categories[0]], strict=True))
+    for scene in scenes:
+        first = scene.objects[0].mask
+        for kind in sorted({item.name for item in scene.objects}):
+            own, rest = (
+                union((i.mask for i in scene.objects if (i.name == kind) is is_it), first) for is_it in (True, False)
+            )
+            for name, make in compared.items():
+                with without_warnings():
+                    heat, other = (make(model, scene, ClassScore(one)) for one in (kind, following[kind]))
+                row = on_truth(heat, own, rest) | {"class swapped": moved(heat, other), "luck": heat.luck_on(own)}
+                for group in ("all", kind):
+                    found.setdefault(group, {name: [] for name in compared})[name].append(row)
+    return {
+        group: {name: averaged(maps) | {"spread": pstdev(one["own"] for one in maps)} for name, maps in rows.items()}
+        for group, rows in sorted(found.items(), key=lambda one: (one[0] != "all", one[0]))
+    }
 
 
 def quiet(model: Explainable, pictures: Any, aims: list[Any], method: Method, **options: Any) -> list[Heatmap]:

@@ -1,9 +1,10 @@
-"""Networks ready to be explained: the embedded ones, which need no download, and torchvision's at full size."""
+"""Networks ready to be explained: the course's own, two that Google published, and torchvision's at full size."""
 
 from lessons_lib.core.preprocess import Preprocess, Region
 from lessons_lib.core.records import Explainable
 from lessons_lib.models.embedded import detector, flat_cnn, imagenet, lesson, segmenter, shortcut, swin, vit
 from lessons_lib.models.pretrained import full_size
+from lessons_lib.models.published import person_segmenter, photo_detector
 
 __all__ = [
     "Explainable",
@@ -14,6 +15,8 @@ __all__ = [
     "full_size",
     "imagenet",
     "lesson",
+    "person_segmenter",
+    "photo_detector",
     "segmenter",
     "shortcut",
     "swin",

@@ -187,7 +187,7 @@ def shortcut(kind: str = "mark", fixed: bool = False, trained: bool = True) -> E
     network: nn.Module = networks.small_cnn()
     name = f"shortcut_{kind}{'_fixed' if fixed else ''}"
     return Explainable(
-        network=weights.load(name, network, "shortcut") if trained else network.eval(),
+        network=weights.load(name, network, "python -m tools.recipes.shortcut") if trained else network.eval(),
         layer="features",
         transform=Preprocess(64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         categories=("cat",),

@@ -15,10 +15,15 @@ _LIST = "fetch it again from the repository, `git checkout -- data/weights/SHA25
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def load(name: str, network: Network, recipe: str = "") -> Network:
+def load(name: str, network: Network, command: str = "") -> Network:
     """Fill `network` with the weights stored under `name` and return it in eval mode.
 
     What is frozen (EfficientNet-Lite0's stages) is not stored: it keeps the values it came with.
+
+    Args:
+        name: of the file in `data/weights`, without its ending.
+        network: what the weights belong to.
+        command: what makes the file; without it, the recipe of that name.
 
     Raises:
         FileNotFoundError: nothing is stored under this name.
@@ -32,7 +37,8 @@ def load(name: str, network: Network, recipe: str = "") -> Network:
     from safetensors.torch import load as parse
 
     path = path_of(name)
-    remedy = f"fetch it again from the repository, or make it: python -m tools.recipes.{recipe or f'train {name}'}"
+    command = command or f"python -m tools.recipes.train {name}"
+    remedy = f"fetch it again from the repository, or make it: {command}"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path.name} in data/weights: {remedy}.")
     sums = _sums(path.parent)

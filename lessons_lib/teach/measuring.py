@@ -1,5 +1,6 @@
 """What several experiments measure with: the network, the scenes that lessons use, a peak and a share in words."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -64,3 +65,24 @@ def peak_on(heat: Heatmap, mask: np.ndarray) -> bool:
 def share(heat: Heatmap, mask: np.ndarray) -> str:
     """Return how much of the heat lies on an object, beside its luck, in words."""
     return f"{100 * heat.share_on(mask):.0f} % (evenly spread: {100 * heat.luck_on(mask):.0f} %)"
+
+
+def a_kind(answer: Any) -> tuple[Scene, str]:
+    """Return the scene and the kind that a learner gives, if an object of that kind is in the scene.
+
+    Raises:
+        ValueError: it is no such pair; what one looks like is said.
+    """
+    if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], str):
+        raise ValueError('Return a scene and a kind, as in (collage.scene(1), "cat").')
+    return with_objects(*answer), answer[1]
+
+
+def told(names: Sequence[str], hits: Sequence[bool], kind: str, shares: Sequence[str]) -> str:
+    """Return where maps lie, in words: whether each one's peak is on the object, and which share of its heat."""
+    found = (
+        f"{name} has its peak {'on' if hit else 'beside'} the {kind}, and {part} of its heat there"
+        for name, hit, part in zip(names, hits, shares, strict=True)
+    )
+    said = "; ".join(found)
+    return f"{said[0].upper()}{said[1:]}."

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import loralib
 import pytest
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from transformers import (
     DetrConfig,
     DetrForObjectDetection,
+    Dinov2WithRegistersConfig,
+    Dinov2WithRegistersForImageClassification,
     ResNetConfig,
     SwinConfig,
     SwinForImageClassification,
@@ -92,6 +95,44 @@ def test_an_idle_adapter_of_a_vit_is_not_taken() -> None:
             setattr(network.get_submodule(parent), own, Adapted(module))
     (heat,) = ll.explain(network, X, 1)
     assert "norm" in heat.layer and heat.values.shape == (8, 8)
+
+
+@pytest.mark.parametrize("written", ["eager", "sdpa"])
+@pytest.mark.parametrize(
+    ("config", "kind", "rows"),
+    [
+        (ViTConfig, ViTForImageClassification, [0]),
+        (Dinov2WithRegistersConfig, Dinov2WithRegistersForImageClassification, [0, *range(5, 69)]),
+    ],
+)
+def test_relevance_reads_hugging_faces_attention_fused_or_not(
+    config: Any, kind: Any, rows: list[int], written: str
+) -> None:
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "mlp_ratio": 2,
+    }
+    network = kind(config(image_size=128, patch_size=16, num_labels=3, attn_implementation="eager", **sizes)).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    output = network(X, output_attentions=True)
+    R = torch.eye(output.attentions[0].shape[-1])
+    gradients = torch.autograd.grad(output.logits[0, 2], output.attentions)
+    for W, g in zip(output.attentions, gradients, strict=True):
+        R = R + (g * W).clamp(min=0).mean(dim=1)[0].detach() @ R
+    rolled = torch.eye(len(R))
+    for W in output.attentions:
+        rolled = (W.mean(dim=1)[0].detach() + torch.eye(len(R))) / 2 @ rolled
+
+    network.set_attn_implementation(written)
+    (heat,) = ll.attention_relevance(network, X, 2)
+    torch.testing.assert_close(heat.values, R[rows].mean(dim=0)[-64:].view(8, 8), rtol=1e-3, atol=1e-6)
+    assert heat.layer == "3 blocks" and heat.values.std() > 0
+    (heat,) = ll.attention_rollout(network, X)
+    torch.testing.assert_close(heat.values, rolled[0, -64:].view(8, 8), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("merged", [False, True])

@@ -5,6 +5,7 @@ python -m tools.recipes.measure regions       the same for segmentation; and so 
 python -m tools.recipes.measure family        every method at five layers of the ImageNet network; half an hour
 python -m tools.recipes.measure copies        how many copies of one object are reached, at four layers
 python -m tools.recipes.measure against       maps of what speaks against a class, or for one rather than another
+python -m tools.recipes.measure attention     relevance through attention beside rollout, LeGrad and the best CAMs
 """
 
 import argparse
@@ -15,15 +16,17 @@ from itertools import chain
 from statistics import mean, stdev
 from typing import Any
 
-from lessons_lib import models
+from lessons_lib import baselines, models
 from lessons_lib.core import methods
 from lessons_lib.core.explain import explain
 from lessons_lib.core.methods import Method
 from lessons_lib.core.resources import data
 from lessons_lib.core.targets import Difference
 from lessons_lib.metrics.classes import class_maps, copy_maps
-from lessons_lib.metrics.tables import Table, box_maps, region_maps, sweep
+from lessons_lib.metrics.sanity import Maker
+from lessons_lib.metrics.tables import Table, box_maps, by_kind, region_maps, sweep
 from lessons_lib.photos.collage import Scene, Scenes, scene
+from tools.recipes.legrad import legrad
 from tools.recipes.places import unwritable
 
 THREE_OBJECTS = Scenes(100, seed=3_000_000, count=3)
@@ -34,6 +37,17 @@ VIT_LAYERS = [f"encoder.layers.encoder_layer_{block}{part}" for block in range(6
 SWIN_LAYERS = [f"features.{s}.{b}{part}" for s in (1, 3, 5) for b in (0, 1) for part in (".norm1", ".norm2", "")]
 SWIN_LAYERS.append("norm")
 """Every block of the embedded models: its two norms, and what it emits; and the norm before Swin's pooling."""
+
+ATTENTION: dict[str, Maker] = {
+    "attention rollout": lambda model, pictures, target: baselines.attention_rollout(model, pictures),
+    "attention relevance": baselines.attention_relevance,
+    "LeGrad": legrad,
+    "LeGrad, class token, last four blocks": partial(legrad, blocks=range(2, 6), class_token=True),
+    "gradcam, last block": partial(explain, layer=VIT_LAYERS[-3]),
+    "hirescam, last block": partial(explain, layer=VIT_LAYERS[-3], method=methods.hirescam),
+    "hirescam, second block": partial(explain, layer=VIT_LAYERS[4], method=methods.hirescam),
+}
+"""Maps of the ViT: what attention gives, and the CAMs at the two places where `vit` finds them best."""
 
 CAT_AND_CUP = Scenes(100, seed=3_300_000, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))
 CLASSES = {"cat": "Egyptian cat", "coffee cup": "espresso", "motorcycle": "moped"}
@@ -165,6 +179,7 @@ MEASURED: dict[str, Callable[[], dict[str, Table]]] = {
     "family": _family,
     "copies": _copies,
     "against": _against,
+    "attention": lambda: by_kind(models.vit(), ATTENTION, _bar(ANY)),
     "vit": lambda: sweep(models.vit(), VIT_LAYERS, _bar(ANY)),
     "swin": lambda: sweep(models.swin(), SWIN_LAYERS, _bar(ANY)),
 }

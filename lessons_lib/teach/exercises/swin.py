@@ -1,10 +1,20 @@
 """Lesson 10: channels that come last, windows that are shifted, and CAM at the end of a Swin."""
 
+from functools import cache
+from random import Random
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lessons_lib.core.explain import at_layers
+from lessons_lib.core.targets import ClassScore
+from lessons_lib.models.embedded import swin
+from lessons_lib.photos.collage import Scene, scene
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import a_kind, on, peak_on, share, told
 
 _LAST = torch.arange(2 * 2 * 3 * 4.0).view(2, 2, 3, 4).sin()
 
@@ -60,6 +70,18 @@ _cut = Exercise(
         "You reshape without `transpose`, and get strips of whole rows instead of windows.": lambda x, size, shift: (
             x.roll((-shift, -shift), dims=(0, 1)).reshape(-1, size, size)
         ),
+        "Your windows do not wrap around: what the shift moves over the edge comes in again on the other side, and "
+        "there are as many windows as without a shift.": (
+            lambda x, size, shift: x[shift:, shift:].unfold(0, size, size).unfold(1, size, size).flatten(0, 1),
+            lambda x, size, shift: torch.stack(
+                [
+                    x[row : row + size, column : column + size]
+                    for row in range(shift, len(x) - size + 1, size)
+                    for column in range(shift, x.shape[1] - size + 1, size)
+                ]
+            ),
+            lambda x, size, shift: _windows(F.pad(x[shift:, shift:], (0, shift, 0, shift)), size, 0),
+        ),
         "Your windows are in columns first; they are numbered along the rows.": lambda x, size, shift: (
             _windows(x.T, size, shift).mT
         ),
@@ -97,3 +119,28 @@ _map = Exercise(
 )
 
 EXERCISES = {"maps": _maps, "cut": _cut, "map": _map}
+
+_network = cache(swin)
+
+
+def _differ(answer: Any) -> tuple[bool, str]:
+    scene, kind = a_kind(answer)
+    heats = at_layers(_network(), scene, ClassScore(kind), layers=["norm", "features.5.1"])
+    hits = [peak_on(heat, on(scene, kind)) for heat in heats]
+    names = "the map behind the norm", "the one before it"
+    return hits[0] != hits[1], told(names, hits, kind, [share(heat, on(scene, kind)) for heat in heats])
+
+
+def _any_kind(random: Random) -> tuple[Scene, str]:
+    guess = scene(random.randrange(1000, 9000))
+    return guess, random.choice(sorted({item.name for item in guess.objects}))
+
+
+EXPERIMENTS = {
+    "differ": Experiment(
+        measure=_differ,
+        example=lambda: (scene(8, count=3, background="brick"), "cat"),
+        found=[lambda: (scene(14), "motorcycle"), lambda: (scene(24), "rocket")],
+        guess=_any_kind,
+    ),
+}

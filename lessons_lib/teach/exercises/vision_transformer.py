@@ -1,11 +1,20 @@
 """Lesson 09: tokens laid out in rows and columns, the last place with a gradient, and attention rolled out."""
 
-from functools import reduce
+from functools import cache, reduce
+from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lessons_lib.baselines.relevance import attention_relevance
+from lessons_lib.core.explain import explain
+from lessons_lib.core.targets import ClassScore
+from lessons_lib.models.embedded import vit
+from lessons_lib.photos.collage import Scene, scene
 from lessons_lib.teach.exercise import Exercise
+from lessons_lib.teach.experiment import Experiment
+from lessons_lib.teach.measuring import a_kind, on, peak_on, share, told
 
 # Grids of 2 × 3 and 3 × 2 behind one and two special tokens, so that no mistake hides behind a square.
 _ONE = torch.arange(7 * 2.0).view(7, 2) ** 1.5
@@ -144,3 +153,32 @@ _rollout = Exercise(
 )
 
 EXERCISES = {"grid": _grid, "layer": _layer, "rollout": _rollout}
+
+_network = cache(vit)
+
+
+def _rescues(answer: Any) -> tuple[bool, str]:
+    scene, kind = a_kind(answer)
+    if kind == "rocket":
+        raise ValueError("The lesson has the rocket already: return another kind.")
+    heats = explain(_network(), scene, ClassScore(kind)), attention_relevance(_network(), scene, ClassScore(kind))
+    hits = [peak_on(heat, on(scene, kind)) for heat in heats]
+    names = "Grad-CAM at the last block", "relevance"
+    return hits == [False, True], told(names, hits, kind, [share(heat, on(scene, kind)) for heat in heats])
+
+
+def _any_but_the_rocket(random: Random) -> tuple[Scene, str]:
+    while True:
+        guess = scene(random.randrange(1000, 9000))
+        if kinds := sorted({item.name for item in guess.objects} - {"rocket"}):
+            return guess, random.choice(kinds)
+
+
+EXPERIMENTS = {
+    "rescued": Experiment(
+        measure=_rescues,
+        example=lambda: (scene(6, count=3, background="brick"), "cat"),
+        found=[lambda: (scene(14), "motorcycle"), lambda: (scene(21), "motorcycle")],
+        guess=_any_but_the_rocket,
+    ),
+}

@@ -16,7 +16,7 @@ from lessons_lib.core.engine.names import near
 from lessons_lib.core.layers.listing import layers
 from lessons_lib.core.records import Box, Explainable, Photo, name_of, shown
 from lessons_lib.core.targets import BoxScore, PixelScore, Target
-from lessons_lib.models import embedded
+from lessons_lib.models import embedded, published
 from lessons_lib.photos import collage, shipped
 from lessons_lib.teach.explorer.question import Named
 
@@ -34,6 +34,8 @@ PHOTOS: dict[str, tuple[str, Callable[[], Photo]]] = {
 }
 NETWORKS: dict[str, tuple[str, Callable[[], Explainable]]] = {
     "ImageNet classifier, 1,000 classes": ("ll.models.imagenet()", embedded.imagenet),
+    "photo detector, 23 classes": ("ll.models.photo_detector()", published.photo_detector),
+    "person segmenter, for photos": ("ll.models.person_segmenter()", published.person_segmenter),
     "detector, for collages": ("ll.models.detector()", embedded.detector),
     "segmenter, for collages": ("ll.models.segmenter()", embedded.segmenter),
     "vision transformer, for collages": ("ll.models.vit()", embedded.vit),
@@ -108,8 +110,9 @@ def offer(model: Explainable, photo: Photo) -> Offer:
         top = tuple((int(index), said(value)) for index, value in zip(order, values.tolist(), strict=True))
         return Offer("classes", top, (), (height, width), len(row), asked_as(top[0][0], model))
     if (maps := outputs.logits_of(output, axes=3)) is not None:
-        counts = Counter(maps.argmax(dim=0).flatten().tolist())
-        top = tuple((index, f"{100 * many / maps[0].numel():.0f} %") for index, many in counts.most_common(5))
+        counts = Counter((maps.argmax(dim=0) if len(maps) > 1 else maps[0] <= 0).flatten().tolist())
+        shares = [(index, many) for index, many in counts.most_common(5) if index < len(maps)]  # one class: yes or no
+        top = tuple((index, f"{100 * many / maps[0].numel():.0f} %") for index, many in shares)
         height, width = maps.shape[1:]
         return Offer("pixels", top, (), (height, width), len(maps), PixelScore(height // 2, width // 2))
     raise TypeError(
