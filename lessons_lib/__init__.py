@@ -20,12 +20,14 @@ from lessons_lib.core.heatmap import Heatmap, fuse
 from lessons_lib.core.layers.listing import layers
 from lessons_lib.core.methods import (
     ablationcam,
+    augmented,
     cam,
     eigencam,
     gradcam,
     gradcam_plus_plus,
     hirescam,
     layercam,
+    principal,
     scorecam,
     xgradcam,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "at_layers",
     "attention_relevance",
     "attention_rollout",
+    "augmented",
     "baselines",
     "boxes",
     "cam",
@@ -74,6 +77,7 @@ __all__ = [
     "metrics",
     "models",
     "photos",
+    "principal",
     "runner_up",
     "scorecam",
     "show",

@@ -45,12 +45,22 @@ def photo(size: tuple[int, int] = WIDE) -> Photo:
     return Photo(Image.new("RGB", size, GREY), (Outlined("dog", mask),), title="field")
 
 
+def pair_of_dogs(values: list[float]) -> Heatmap:
+    """A map with one cell on each of two dogs."""
+    masks = [np.zeros(WIDE[::-1], dtype=bool) for _ in range(2)]
+    masks[0][10:50, 5:40], masks[1][10:50, 60:85] = True, True
+    two = Photo(Image.new("RGB", WIDE, GREY), tuple(Outlined("dog", mask) for mask in masks))
+    return Heatmap(torch.tensor([values]), two, (0.0, 0.0, 90.0, 60.0), "dog 0.70", "method", "layer")
+
+
 def heat(values: Any = VALUES, size: tuple[int, int] = WIDE, region: Any = None, words: str = "dog 0.70") -> Heatmap:
     region = region or (0.0, 0.0, *map(float, size))
     return Heatmap(torch.tensor(values), photo(size), region, words, "method", "layer")
 
 
 PAIR = [heat(), heat([[0.0, 2.0, 0.0], [0.0, 0.0, -8.0]])]
+GRID = [[heat([[float(k), 1.0, 0.0], [0.0, 2.0, -1.0]]) for k in range(j, j + 3)] for j in (0, 1)]
+FINE = torch.arange(60 * 90.0).view(60, 90) / 100 - 4
 LONG = " and ".join(["a very long question"] * 9)
 BARS = {
     "overlay": "heat ÷ its peak",
@@ -58,6 +68,8 @@ BARS = {
     "compare": "heat ÷ the top of its scale",
     "signed": "against ← value → for",
     "maps": "activation",
+    "grid": "heat ÷ its peak",
+    "sharp": "value",
 }
 EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
     "photo": {
@@ -73,10 +85,18 @@ EXAMPLES: dict[str, dict[str, Callable[[], Any]]] = {
     "row": {
         "boxes": lambda: show.row(PAIR, ["one", "two"], boxes=[BOX, OTHER]),
         "tall": lambda: show.row([heat(size=TALL)] * 2, shared=False),
+        "reach": lambda: show.row([pair_of_dogs([4.0, 1.0]), pair_of_dogs([4.0, 3.0])], ["a", "b"], reach=0.5),
+        "cells": lambda: show.row(PAIR, ["one", "two"], cells=True),
     },
     "compare": {"two units": lambda: show.compare([*PAIR, replace(PAIR[0], method="other")], ["one", "two", "three"])},
     "signed": {"pair": lambda: show.signed([heat([[6.0, 0.0, -6.0], [2.0, 0.0, -8.0]]), PAIR[0]], ["one", "two"])},
-    "maps": {"grid": lambda: show.maps(torch.arange(30.0).view(5, 2, 3) - 7, columns=3)},
+    "maps": {
+        "grid": lambda: show.maps(torch.arange(30.0).view(5, 2, 3) + 7, columns=3),
+        "signed": lambda: show.maps(torch.arange(30.0).view(5, 2, 3) - 7, columns=3),
+        "beside": lambda: show.maps(torch.arange(120.0).view(5, 4, 6), columns=3, beside=heat()),  # heat is 2 × 3
+    },
+    "grid": {"two by three": lambda: show.grid(GRID, ["one", "two"], ["a", "b", "c"])},
+    "sharp": {"fine": lambda: show.sharp(heat(FINE.tolist()))},
     "vary": {"slider": lambda: show.vary(lambda k: show.overlay(heat([[1.0, k]])), k=(0.0, 2.0, 0.5))},
 }
 DRAWN = {(function, what): cache(draw) for function, some in EXAMPLES.items() for what, draw in some.items()}
@@ -99,6 +119,16 @@ def figure(drawn: Any) -> Figure:
 def panels(picture: Figure) -> list[Axes]:
     """The axes that hold a picture or a map."""
     return [ax for ax in picture.figure.axes if ax.images]
+
+
+def under(ax: Axes) -> list[Any]:
+    """What is told under a panel; the names of rows stand beside it."""
+    return [text for text in ax.texts if text.get_gid() == "under" and text.get_va() == "top"]
+
+
+def texts(ax: Axes) -> list[Any]:
+    """What is written on a panel."""
+    return [text for text in ax.texts if text.get_gid() != "under"]
 
 
 def bars(picture: Figure) -> list[Colorbar]:
@@ -183,7 +213,15 @@ def test_the_caption_lies_under_everything_in_full_and_each_title_over_its_own_p
     picture = figure(draw())
     caption = picture.figure._supxlabel
     around = caption.get_window_extent()
-    assert " ".join(caption.get_text().split()) == " ".join(picture.words.split())
+    told, apart = " ".join(picture.words.split()), [ax for ax in panels(picture) if under(ax)]
+    assert " ".join(caption.get_text().split()) in (told, "")
+    for ax in apart:
+        (text,) = under(ax)
+        x0, y0, x1, _ = bounds(ax)
+        box = text.get_window_extent()
+        assert box.y1 <= y0 and abs((box.x0 + box.x1) - (x0 + x1)) < 2 and box.x1 - box.x0 < 1.15 * (x1 - x0)
+        lines = text.get_text().replace("\N{NO-BREAK SPACE}", " ").splitlines()
+        assert len(lines) <= 2 and all(set(line.split()) <= set(told.split()) | {"…"} for line in lines)
     assert around.x0 >= 0 and around.y0 >= 0 and around.x1 <= pixels(picture).shape[1]
     for ax in picture.figure.axes:
         assert ax.get_tightbbox().y0 >= around.y1 - 1
@@ -245,8 +283,8 @@ def test_boxes_are_drawn_where_they_lie_with_their_names_inside(function: str) -
     picture = DRAWN[function, "boxes"]()
     for ax in panels(picture):
         assert [patch.get_bbox().bounds for patch in ax.patches] == [(9.5, 29.5, 60, 20), (59.5, 3.5, 20, 22)]
-        assert [text.get_text() for text in ax.texts] == ["dog", "cat"]
-        for patch, text, box in zip(ax.patches, ax.texts, (BOX, OTHER), strict=True):
+        assert [text.get_text() for text in texts(ax)] == ["dog", "cat"]
+        for patch, text, box in zip(ax.patches, texts(ax), (BOX, OTHER), strict=True):
             assert not patch.get_fill() and patch.get_edgecolor() == to_rgba("cyan")
             assert patch.get_linewidth() == 1.2 and text.get_fontsize() == 7  # seen, and covers little
             assert text.get_position() == (box.edges[0] + 2, box.edges[1] + 2)
@@ -271,7 +309,7 @@ def test_the_words_of_a_photo_tell_its_boxes_on_a_line_each() -> None:
 
 def test_without_boxes_none_is_drawn() -> None:
     for name in (("photo", "outlines"), ("overlay", "long"), ("row", "tall")):
-        assert not any(ax.patches or ax.texts for ax in panels(DRAWN[name]()))
+        assert not any(ax.patches or texts(ax) for ax in panels(DRAWN[name]()))
 
 
 @pytest.mark.usefixtures("not_laid_out")
@@ -342,11 +380,108 @@ def test_titles_stand_over_their_own_maps_and_are_the_explained_number_unless_gi
         assert {ax.title.get_fontsize() for ax in panels(picture)} == {size}
         assert picture.figure._supxlabel.get_fontsize() == 9
     for draw in (show.row, show.signed):
-        assert [ax.get_title() for ax in panels(draw(two))] == ["dog 0.70", "cat 0.20"]
-        assert [ax.get_title() for ax in panels(draw(two, ["a", "b"]))] == ["a", "b"]
+        assert [ax.get_title() for ax in panels(draw(two))][-2:] == ["dog 0.70", "cat 0.20"]
+        assert [ax.get_title() for ax in panels(draw(two, ["a", "b"]))][-2:] == ["a", "b"]
     assert [ax.get_title() for ax in panels(grid)] == ["channel 0", "channel 1"]
     assert [ax.get_title() for ax in panels(show.maps(torch.eye(4).view(2, 2, 4), ["a", "b"]))] == ["a", "b"]
     assert not panels(show.overlay(heat()))[0].get_title() and not panels(show.photo(photo()))[0].get_title()
+
+
+@pytest.mark.usefixtures("not_laid_out")
+def test_objects_that_a_map_reaches_are_ticked_and_the_others_crossed() -> None:
+    picture = DRAWN["row", "reach"]()
+    for ax, marks, count in zip(panels(picture), (["✓", "✗"], ["✓", "✓"]), (1, 2), strict=True):
+        assert [text.get_text() for text in texts(ax)] == marks
+        assert [text.get_position() for text in texts(ax)] == [(22.0, 29.5), (72.0, 29.5)]  # in the middle of each dog
+        *outlines, line = ax.collections
+        assert len(outlines) == 2 and to_rgba("cyan") == tuple(line.get_edgecolor()[0])
+        assert under(ax)[0].get_text().startswith(f"{count} of 2 objects reach 50\N{NO-BREAK SPACE}% of the peak")
+    assert [line.split(" · ")[-1] for line in picture.words.splitlines()] == [
+        "1 of 2 objects reach 50 % of the peak",
+        "2 of 2 objects reach 50 % of the peak",
+    ]
+    assert "0 of 2" in show.row([pair_of_dogs([-1.0, 0.0])], reach=0.5).words
+    assert "2 of 2" in show.row([pair_of_dogs([4.0, 1.7])], reach=0.5).words  # one pixel is enough
+    for wrong in (0, 1.5, True, "half"):
+        with pytest.raises(ValueError, match=r"reach=.* is a share of the map's peak: give a number above 0"):
+            show.row(PAIR, reach=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("not_laid_out")
+def test_cells_are_drawn_as_the_rectangles_that_they_are() -> None:
+    for layers, maps in (
+        (coloured(DRAWN["row", "cells"]()), PAIR),
+        (coloured(show.overlay(PAIR[0], cells=True)), PAIR),
+    ):
+        top = 4 if len(layers) > 1 else float(maps[0].positive.max())
+        for layer, one in zip(layers, maps, strict=False):
+            expected = one.positive.numpy().repeat(30, 0).repeat(30, 1) / top
+            np.testing.assert_array_equal(layer[..., :3], colormaps[COLOURS](expected, bytes=True)[..., :3])
+    crop = coloured(show.overlay(heat(region=(30.0, 0.0, 90.0, 60.0)), cells=True))[0][..., 3]
+    assert not crop[:, :30].any() and crop[0, 30:50].all() and (crop[0, 30:50] == crop[0, 30]).all()
+
+
+def test_signed_values_and_feature_maps_stand_beside_what_they_lie_on_with_its_outlines() -> None:
+    for picture, cells in ((DRAWN["signed", "pair"](), (2, 3)), (DRAWN["maps", "beside"](), (4, 6))):
+        first, *others = panels(picture)
+        assert first.images[0].get_array().shape == (60, 90, 3) and first.get_title() == "what the network saw"
+        assert len(first.collections) == 1
+        for ax in others:
+            (line,) = ax.collections
+            corners = np.concatenate([path.vertices for path in line.get_paths()])
+            # The dog covers columns 20 to 39 and rows 10 to 39 of a photo of 90 × 60.
+            scale = np.array([cells[1] / 90, cells[0] / 60])
+            np.testing.assert_allclose(corners.min(axis=0), np.array([20, 10]) * scale - 0.5, atol=0.02)
+            np.testing.assert_allclose(corners.max(axis=0), np.array([40, 40]) * scale - 0.5, atol=0.02)
+
+
+@pytest.mark.usefixtures("not_laid_out")
+def test_signed_maps_of_two_photos_stand_without_one() -> None:
+    assert len(panels(show.signed([heat(), heat(size=TALL)]))) == 2
+    (alone,) = panels(show.signed([heat()], photo=False))
+    assert not alone.collections  # nor an outline
+
+
+@pytest.mark.usefixtures("not_laid_out")
+def test_feature_maps_may_have_a_scale_each() -> None:
+    A = torch.tensor([[[0.0, 1.0]], [[0.0, -50.0]]])
+    assert [one.get_clim() for one in mapped(show.maps(A, shared=False))] == [(0, 1), (-50, 0)]
+    (bar,) = bars(show.maps(A, shared=False))
+    assert bar.ax.get_ylabel() == "each from lowest to highest" and (bar.norm.vmin, bar.norm.vmax) == (0, 1)
+
+
+@pytest.mark.usefixtures("not_laid_out")
+def test_a_table_names_its_rows_and_columns_and_tells_every_share() -> None:
+    picture = DRAWN["grid", "two by three"]()
+    assert [ax.get_title() for ax in panels(picture)] == ["a", "b", "c", "", "", ""]
+    assert [text.get_text() for ax in panels(picture) for text in ax.texts] == ["one", "two"]
+    for layer, one in zip(coloured(picture), [one for line in GRID for one in line], strict=True):
+        strength = one.on_photo() / float(one.positive.max())
+        np.testing.assert_array_equal(layer[..., :3], colormaps[COLOURS](strength, bytes=True)[..., :3])
+    first, *lines = picture.words.splitlines()
+    assert first == "columns: a, b, c"
+    mask = photo().objects[0].mask
+    for name, line, said in zip(("one", "two"), GRID, lines, strict=True):
+        shares = ", ".join(f"{100 * one.share_on(mask):.0f}" for one in line)
+        assert said == f"{name}: {shares} % of the heat on the dog (evenly spread: {100 * line[0].luck_on(mask):.0f} %)"
+    with pytest.raises(ValueError, match="Each row of a table has one map for each of the 2 columns"):
+        show.grid([PAIR, PAIR[:1]], ["a", "b"], ["c", "d"])
+    with pytest.raises(ValueError, match=r"maps of one photo: draw those of others with `ll\.show\.row`"):
+        show.grid([[heat(), heat(size=TALL)]], ["a"], ["b", "c"])
+    with pytest.raises(TypeError, match="a list with a list of heatmaps for each row"):
+        show.grid(PAIR, ["a"], ["b", "c"])  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("not_laid_out")
+def test_a_fine_map_is_drawn_by_itself_and_its_brightest_pixels_alike() -> None:
+    first, second = panels(DRAWN["sharp", "fine"]())
+    assert first.images[0].get_array().shape == (60, 90, 3)
+    (image,) = second.images
+    np.testing.assert_array_equal(image.get_array(), FINE.relu())
+    assert image.get_cmap().name == "gray" and image.get_clim() == (0, pytest.approx(np.quantile(FINE.relu(), 0.995)))
+    few = torch.zeros(60, 90)
+    few[3, 4] = 2.0  # so few that the brightest half per cent would be dark
+    assert panels(show.sharp(heat(few.tolist())))[1].images[0].get_clim() == (0, 2)
 
 
 def test_an_outline_runs_along_the_edge_of_its_mask() -> None:
@@ -402,7 +537,7 @@ def test_a_caption_of_many_lines_takes_no_room_from_the_picture() -> None:
 
 def test_signed_values_are_red_for_and_blue_against_as_on_their_bar() -> None:
     picture = DRAWN["signed", "pair"]()
-    ax, (bar,) = panels(picture)[0], bars(picture)
+    ax, (bar,) = panels(picture)[1], bars(picture)
     red, white, blue = (pixel(picture, ax, column, 0) for column in range(3))
     assert red[0] > red[2] + 80 and blue[2] > blue[0] + 80 and white.min() > 230
     assert np.abs(pixel(picture, bar.ax, 0.5, 6) - red).max() < 8
@@ -418,7 +553,7 @@ def test_one_maps_negative_values_set_the_scale_of_all() -> None:
 
 
 def test_maps_lie_in_reading_order_on_the_figures_one_scale() -> None:
-    A, picture = torch.arange(30.0).view(5, 2, 3) - 7, DRAWN["maps", "grid"]()
+    A, picture = torch.arange(30.0).view(5, 2, 3) + 7, DRAWN["maps", "grid"]()
     assert len(panels(picture)) == 5
     places = [bounds(ax)[:2] for ax in panels(picture)]
     (x, y), row = places[0], [place[1] for place in places]
@@ -426,7 +561,8 @@ def test_maps_lie_in_reading_order_on_the_figures_one_scale() -> None:
     assert x < places[1][0] < places[2][0] and [place[0] for place in places[3:]] == pytest.approx([x, places[1][0]])
     for image, values in zip(mapped(picture), A, strict=True):
         np.testing.assert_array_equal(image.get_array(), values)
-        assert image.get_clim() == (-7, 22)
+        assert image.get_clim() == (7, 36)
+    assert {image.get_clim() for image in mapped(DRAWN["maps", "signed"]())} == {(-22, 22)}  # white is zero
 
 
 @pytest.mark.parametrize("function", BARS)
@@ -443,10 +579,10 @@ def test_the_bar_says_what_its_numbers_are_in_letters_that_can_be_read(function:
 def test_a_figure_is_as_high_as_its_photo_and_neither_a_ribbon_nor_a_tower(size: Any, share: float) -> None:
     for picture, across, titled in (
         (show.photo(photo(size)), 1, 0),
-        (show.row([heat(size=size)] * 2), 2, 0.18),
+        (show.row([heat(size=size)] * 2), 2, 0.18 + 0.3 - 0.17),  # two lines under each panel, none under all
         (show.maps(torch.zeros(3, *size[::-1])), 3, 0.18),
     ):
-        one = {1: 4.4, 2: 3.8, 3: 1.3}[across]  # inches across each panel
+        one = {1: 4.4, 2: 3.8, 3: 1.5}[across]  # inches across each panel
         lines = picture.figure.get_supxlabel().count("\n") + 1
         high = one * share + titled + 0.2 + 0.17 * lines
         assert tuple(picture.figure.get_size_inches()) == pytest.approx((across * one + 0.9, high))

@@ -14,10 +14,7 @@ from torchvision.transforms import v2
 import lessons_lib as ll
 from lessons_lib.core import methods
 
-METHODS = [
-    one for one in vars(methods).values() if getattr(one, "__module__", "") == methods.__name__ and callable(one)
-]
-METHODS = [one for one in METHODS if one.__name__ in ll.__all__]
+METHODS = [*methods.METHODS.values(), ll.augmented(ll.gradcam), ll.principal(ll.gradcam)]
 PRESET = v2.Compose([v2.Resize(32), v2.ToImage(), v2.Normalize([0.5] * 3, [0.2] * 3)])
 PHOTO = Image.fromarray(np.arange(40 * 56 * 3, dtype=np.uint8).reshape(40, 56, 3))
 

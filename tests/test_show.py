@@ -80,7 +80,7 @@ def test_nothing_is_cut_off_and_nothing_lies_on_the_caption(draw):
         assert box.y0 >= caption.y1 - 1 and box.y1 <= drawn.shape[0] + 1
         assert box.x0 >= -1 and box.x1 <= drawn.shape[1] + 1
     band = drawn[len(drawn) - int(caption.y1) : len(drawn) - int(caption.y0)]
-    assert (band < 100).any()  # ink
+    assert (band < 100).any() or not figure.get_supxlabel()  # ink
 
 
 @pytest.mark.slow

@@ -175,7 +175,7 @@ def test_the_table_of_the_family_holds_on_a_few_of_its_scenes() -> None:
             assert row["luck"] == pytest.approx(promised["luck"], abs=0.03)
         # Behind the layer no class goes into it: the share is that of any other class.
         assert rows["eigencam"]["own"] == pytest.approx(rows["eigencam"]["control"])
-    for method, layers in measure.MANY_RUNS.items():
+    for method, (_, layers) in measure.MANY_RUNS.items():
         assert [layer for layer, rows in kept.items() if method in rows] == layers
 
 
@@ -193,3 +193,17 @@ def test_the_table_of_copies_holds_on_a_few_of_its_scenes() -> None:
             for figure in ("own", "luck"):
                 assert row[figure] == pytest.approx(promised[figure], abs=0.13), (layer, method, figure)
             assert row["reached 0.5"] == pytest.approx(promised["reached 0.5"], abs=0.25), (layer, method)
+
+
+@pytest.mark.proof
+def test_the_table_of_what_speaks_against_holds_on_a_few_of_its_scenes() -> None:
+    few = [scene(seed, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2)) for seed in measure.AGAINST[:4]]
+    found, kept = measure.against(few), tables.stored("against")["cat and cup"]
+    assert list(found) == list(kept)
+    for words, row in found.items():
+        assert kept[words]["maps"] == len(measure.AGAINST)
+        for kind in ("cat", "coffee cup"):
+            spread = kept[words][f"{kind} spread"]
+            assert row[kind] == pytest.approx(kept[words][kind], abs=2 * spread + 0.01), (words, kind)
+            assert row[f"{kind} luck"] == pytest.approx(kept[words][f"{kind} luck"], abs=0.03)
+        assert row["peak"] == pytest.approx(kept[words]["peak"], rel=0.6)

@@ -29,7 +29,10 @@ def guided_backprop(model: Explainable | nn.Module, pictures: Any, target: Any =
     """Return how strongly each pixel's gradient passes, when every ReLU lets only positive gradients back.
 
     Formula: R_l = ReLU(R_(l+1)) where the ReLU's input was positive, else 0, Springenberg et al., "Striving for
-    simplicity", arXiv 1412.6806; the map is the length of R_0 over the three colours. See the module's warning.
+    simplicity", arXiv 1412.6806. See the module's warning.
+
+    Departure: the paper shows R_0 itself, a picture in three colours with a sign; a map has one value a pixel, so this
+    one is the length of R_0 over the colours, which has no sign.
 
     Args:
         model: as in `explain`.
@@ -60,6 +63,8 @@ def guided_gradcam(
 
     Formula: figure 2 and section 3.2 of Selvaraju et al., "Grad-CAM", arXiv 1610.02391. The class is chosen by its
     Grad-CAM part; the fine lines are guided backpropagation's. See the module's warning.
+
+    Departure: the fine part is `guided_backprop`'s length over the colours, so the product has no colours and no sign.
 
     Args:
         model: as in `explain`.

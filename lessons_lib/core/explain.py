@@ -2,13 +2,12 @@
 
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.core import inputs, methods
+from lessons_lib.core import inputs
 from lessons_lib.core.accepted.values import refuse_other_than_method
 from lessons_lib.core.engine import blank, capture, outputs
 from lessons_lib.core.engine.calling import called
@@ -17,13 +16,11 @@ from lessons_lib.core.engine.captured import Captured, scored
 from lessons_lib.core.heatmap import Heatmap, fuse
 from lessons_lib.core.inputs import Pictures
 from lessons_lib.core.layers import listing
-from lessons_lib.core.methods import Method, gradcam
+from lessons_lib.core.methods import METHODS, Method, gradcam, plain_name
 from lessons_lib.core.records import Explainable
 from lessons_lib.core.several import OnePicture
 from lessons_lib.core.targets.base import Target, asked_again, score, states
 from lessons_lib.core.targets.given import Asked, one_each
-
-_METHODS = {name: one for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__}
 
 
 @overload
@@ -128,7 +125,7 @@ def at_layers(
 
 def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Method) -> list[list[Heatmap]]:
     """Return for each number that is explained a map at each layer."""
-    refuse_other_than_method(method, _METHODS)
+    refuse_other_than_method(method, METHODS)
     model = Explainable.of(model)
     several = inputs.single(pictures) and isinstance(target, list | tuple)
     named = layer if layer is not None else model.layer
@@ -154,7 +151,7 @@ def _explained(model: Any, pictures: Any, target: Any, layer: Any, method: Metho
                         photos[index],
                         at.read.laid(regions[index], batch),
                         words,
-                        _name(method),
+                        plain_name(method),
                         at.layer,
                         number,
                         chosen=why,
@@ -189,7 +186,7 @@ def _maps(method: Method, seen: Captured) -> Tensor:
     """
     on = f"{outputs.kind_of(seen.activations)} at layer {seen.layer!r}"
     way_out = "give one that makes N × H × W of that, such as `ll.gradcam`"
-    maps = called(f"The method {_name(method)}", method, seen, on=on, way_out=way_out)
+    maps = called(f"The method {plain_name(method)}", method, seen, on=on, way_out=way_out)
     wrong = outputs.kind_of(maps)
     if not isinstance(maps, Tensor):
         raise TypeError(f"The method returned {wrong}, not a tensor of N × H × W: {_as_tensor(maps)}.")
@@ -217,9 +214,3 @@ def _listed(layer: Any) -> list[Layer]:
     if not layer:
         raise ValueError("The list of layers is empty: name one or more, or none at all for the last.")
     return list(layer)
-
-
-def _name(method: Method) -> str:
-    while isinstance(method, partial):
-        method = method.func
-    return getattr(method, "__name__", type(method).__name__)

@@ -150,6 +150,9 @@ def fuse(heats: Sequence[Heatmap]) -> Heatmap:
     bilinear (`align_corners=False`), to the grid with the most cells. A blank map adds nothing and still counts in L.
     Where the result comes near 1, the layers agree.
 
+    Departure: LayerCAM's paper, which puts layers together too, scales a map by tanh(γ · M / max M) and takes the
+    largest value of each cell; here the maps are averaged as they are, so that one layer alone makes no peak.
+
     Args:
         heats: maps of one picture, for one target, by one method.
 

@@ -2,7 +2,8 @@
 
 from lessons_lib.show.comparison import compare
 from lessons_lib.show.figure import Figure
-from lessons_lib.show.figures import maps, overlay, photo, row, signed
+from lessons_lib.show.figures import overlay, photo, row
 from lessons_lib.show.sliders import vary
+from lessons_lib.show.values import grid, maps, sharp, signed
 
-__all__ = ["Figure", "compare", "maps", "overlay", "photo", "row", "signed", "vary"]
+__all__ = ["Figure", "compare", "grid", "maps", "overlay", "photo", "row", "sharp", "signed", "vary"]

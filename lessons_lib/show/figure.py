@@ -16,7 +16,7 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
-_TOGETHER = re.compile(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)|(?<=row) (?=\d)|(?<=column) (?=\d)| (?=·)")
+TOGETHER = re.compile(r"(?<=\d) (?=[×%])|(?<=×) (?=\d)|(?<=row) (?=\d)|(?<=column) (?=\d)| (?=·)")
 """Spaces at which no line of a caption ends."""
 _SHARP = 200
 """Dots an inch in a notebook, which shows them at half their size, so that a screen with many of them has its fill."""
@@ -25,24 +25,25 @@ _FEW = 32
 
 
 class Figure:
-    """A figure and the words that describe it, which also stand under it.
+    """A figure and the words that describe it.
 
     Jupyter draws it at twice the pixels that it takes, as a JPEG where it shows a photo or maps of many cells, else as
     a PNG; a terminal, a screen reader and a strict notebook test get the words.
 
     Args:
         figure: a matplotlib figure that belongs to no window.
-        words: what it shows; they also stand under it.
+        words: what it shows.
+        under: what of that stands under it, where the rest stands under each panel; without it, all words.
 
     Example:
         >>> figure = heat.show()
         >>> figure.save("where.png")
     """
 
-    def __init__(self, figure: mpl.Figure, words: str):
+    def __init__(self, figure: mpl.Figure, words: str, under: str | None = None):
         self.figure = figure
         self.words = words
-        caption = _lines(words, int(figure.get_figwidth() * 13))
+        caption = _lines(words if under is None else under, int(figure.get_figwidth() * 13))
         figure.set_figheight(figure.get_figheight() + 0.17 * len(caption))
         for text in figure.findobj(Text):
             text.set_parse_math(False)  # a dollar in a name is a dollar
@@ -128,7 +129,7 @@ class Figure:
 def _lines(words: str, width: int) -> list[str]:
     """Break words into the fewest lines of `width` signs, of even length."""
     lines = []
-    for one in _TOGETHER.sub("\N{NO-BREAK SPACE}", words).splitlines():
+    for one in TOGETHER.sub("\N{NO-BREAK SPACE}", words).splitlines():
         fewest, longest = len(textwrap.wrap(one, width)), max(map(len, one.split(" ")))
         widths = range(max(1, min(longest, width)), width + 1)
         lines += textwrap.wrap(one, next(w for w in widths if len(textwrap.wrap(one, w)) == fewest))

@@ -1,5 +1,7 @@
-"""The figures that can be drawn: a photo, a heatmap, several side by side, signed values, feature maps."""
+"""Figures of a photo: by itself, under a heatmap, under several side by side."""
 
+import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
-from torch import Tensor
 
 from lessons_lib.show import given
-from lessons_lib.show.figure import Figure
-from lessons_lib.show.luck import outline, said
+from lessons_lib.show.figure import TOGETHER, Figure
+from lessons_lib.show.luck import outline, said, seen
 from lessons_lib.show.protocols import BoxLike, HeatmapLike, PhotoLike
-from lessons_lib.show.ties import TIE, first_peak, middle_of_peak
+from lessons_lib.show.ties import TIE, middle_of_peak
 
 COLOURS = "inferno"
+UNDER = "under"
+"""The gid of what stands under a panel."""
 
 
 def photo(photo: PhotoLike, *, outlines: bool = False, boxes: Sequence[BoxLike] = ()) -> Figure:
@@ -36,8 +39,8 @@ def photo(photo: PhotoLike, *, outlines: bool = False, boxes: Sequence[BoxLike] 
     given.a_photo(photo)
     figure, axes = _canvas(1, 1, photo.image.size)
     _lay(axes[0], np.asarray(photo.image))
-    for item in photo.objects if outlines else ():
-        axes[0].contour(item.mask, levels=[0.5], colors=["white"], linewidths=1.5)
+    if outlines:
+        outlined(axes[0], photo)
     _frame(axes[0], boxes)
     words = photo.describe()
     if outlines and photo.objects:
@@ -49,7 +52,14 @@ def photo(photo: PhotoLike, *, outlines: bool = False, boxes: Sequence[BoxLike] 
     return Figure(figure, "\n".join([words, *(f"box {number}: {box}" for number, box in enumerate(boxes))]))
 
 
-def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike] = (), luck: bool = False) -> Figure:
+def overlay(
+    heat: HeatmapLike,
+    *,
+    opacity: float = 0.7,
+    boxes: Sequence[BoxLike] = (),
+    luck: bool = False,
+    cells: bool = False,
+) -> Figure:
     """Draw a heatmap over its photo, with a ring at its peak and a colour bar from nothing to that peak.
 
     Args:
@@ -57,6 +67,7 @@ def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike]
         opacity: of the heat at its peak, 0 (only the photo) to 1 (only the heat).
         boxes: drawn over it, with their names.
         luck: draw the line inside which the map is hotter than evenly spread heat.
+        cells: draw each cell of the map as the rectangle that it is, and not smoothed.
 
     Example:
         >>> show.overlay(heat, opacity=0.5)
@@ -64,7 +75,7 @@ def overlay(heat: HeatmapLike, *, opacity: float = 0.7, boxes: Sequence[BoxLike]
     """
     given.a_heatmap(heat)
     figure, axes = _canvas(1, 1, heat.photo.image.size)
-    _heat(axes[0], heat, float(heat.positive.max()), opacity, luck)
+    _heat(axes[0], heat, float(heat.positive.max()), opacity, luck, cells)
     _frame(axes[0], boxes)
     _bar(figure, axes, Normalize(0, 1), COLOURS, "heat ÷ its peak")
     return Figure(figure, heat.describe() + (said(heat) if luck else ""))
@@ -78,8 +89,10 @@ def row(
     opacity: float = 0.7,
     boxes: Sequence[BoxLike] = (),
     luck: bool = False,
+    cells: bool = False,
+    reach: float | None = None,
 ) -> Figure:
-    """Draw heatmaps side by side, with one colour bar.
+    """Draw heatmaps side by side, with one colour bar. Under each stands in two lines what can't be seen at once.
 
     Args:
         heats: the maps.
@@ -89,6 +102,9 @@ def row(
         opacity: of the heat at the highest peak, 0 to 1.
         boxes: drawn over each map, with their names.
         luck: draw on each map the line inside which it is hotter than evenly spread heat.
+        cells: as in `overlay`.
+        reach: a share of a map's peak, 0 to 1. Every object is outlined, with ✓ where its hottest pixel has that much
+            and ✗ where it has not, beside the line at which the map has that much.
 
     Example:
         >>> show.row(explain(models.vit(), scene, ["cat", "motorcycle"]))
@@ -99,106 +115,93 @@ def row(
     titles = given.titles(titles, [heat.words for heat in heats])
     tops = [float(heat.positive.max()) for heat in heats]
     highest = max(tops) or 1.0
-    figure, axes = _canvas(1, len(heats), heats[0].photo.image.size, titled=True)
+    figure, axes = _canvas(1, len(heats), heats[0].photo.image.size, titled=True, told=True)
     told = []
     for ax, heat, title, top in zip(axes, heats, titles, tops, strict=True):
-        _heat(ax, heat, highest if shared else top, opacity, luck)
+        _heat(ax, heat, highest if shared else top, opacity, luck, cells)
         _frame(ax, boxes)
         ax.set_title(title, fontsize=10)
         words = heat.describe()
+        brief = _brief(heat)
         words = words if words.startswith(title) else f"{title}: {words}"
         if shared and 0 < top < (1 - TIE) * highest:
             words += f" · its peak is {100 * top / highest:.0f} % of the highest"
+        if reach is not None:
+            brief = [_marked(ax, heat, given.share(reach)), *brief[1:]]
+            words += f" · {brief[0]}"
         told.append(words + (said(heat) if luck else ""))
+        under(ax, brief)
     _bar(figure, axes, Normalize(0, highest if shared else 1), COLOURS, "heat" if shared else "heat ÷ its peak")
-    return Figure(figure, "\n".join(told))
+    return Figure(figure, "\n".join(told), "")
 
 
-def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None) -> Figure:
-    """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it.
-
-    Args:
-        heats: the maps.
-        titles: one above each; without them, the explained number.
-
-    Example:
-        >>> show.signed([heat])
-        tiger cat, probability 0.39: 100 % of the total speaks for it, most at row 4, column 2 · 0 % of the
-        total speaks against it · values from 0.057 to 0.39
-    """
-    heats = given.heatmaps(heats)
-    titles = given.titles(titles, [heat.words for heat in heats])
-    height, width = heats[0].values.shape
-    figure, axes = _canvas(1, len(heats), (width, height), titled=True)
-    top = max(float(heat.values.abs().max()) for heat in heats)
-    told = []
-    for ax, heat, title in zip(axes, heats, titles, strict=True):
-        ax.imshow(heat.values.numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
-        ax.set_title(title, fontsize=10)
-        told.append(f"{title}: {_for_and_against(heat.values)}")
-    _bar(figure, axes, Normalize(-top, top), "RdBu_r", "against ← value → for")
-    return Figure(figure, "\n".join(told))
+def outlined(ax: Axes, photo: PhotoLike, colour: str = "white") -> None:
+    """Draw the outline of every object on a photo."""
+    for item in photo.objects:
+        ax.contour(item.mask, levels=[0.5], colors=[colour], linewidths=1.5)
 
 
-def maps(activations: Tensor | np.ndarray, titles: Sequence[str] | None = None, *, columns: int = 8) -> Figure:
-    """Draw feature maps as a grid on one scale.
-
-    Args:
-        activations: K×H×W, a tensor or an array, one map each.
-        titles: one above each; without them, the channel's number.
-        columns: how many stand beside each other.
-
-    Raises:
-        TypeError, ValueError: what is given is not K×H×W.
-
-    Example:
-        >>> show.maps(torch.eye(4).view(2, 2, 4))
-        2 maps of 2 × 4 from 0.0 to 1.0 · strongest: channel 0, at row 1, column 1
-    """
-    activations = given.feature_maps(activations)
-    titles = given.titles(titles, [f"channel {k}" for k in range(len(activations))])
-    columns = min(given.columns(columns), len(activations))
-    count, rows, cells = activations.shape
-    figure, axes = _canvas(-(-count // columns), columns, (cells, rows), inches=1.3, titled=True)
-    low, high = float(activations.min()), float(activations.max())
-    for ax, values, title in zip(axes, activations, titles, strict=False):
-        ax.imshow(values.numpy(), cmap="viridis", vmin=low, vmax=high)
-        ax.set_title(title, fontsize=8)
-    for ax in axes[count:]:
-        ax.remove()
-    _bar(figure, axes[:count], Normalize(low, high), "viridis", "activation")
-    _, strongest = first_peak(activations.amax(dim=(1, 2))[None])
-    r, c = first_peak(activations[strongest])
-    return Figure(
-        figure,
-        f"{count} maps of {rows} × {cells} from {low:.1f} to {high:.1f} · strongest: {titles[strongest]}, "
-        f"at row {r + 1}, column {c + 1}",
-    )
+def _marked(ax: Axes, heat: HeatmapLike, reach: float) -> str:
+    """Outline every object, mark which of them the map reaches, draw the line of that share; return it in words."""
+    outlined(ax, heat.photo)
+    pixels, met = heat.on_photo(), 0
+    level = reach * float(pixels.max())
+    for item in heat.photo.objects:
+        hit = bool(pixels[item.mask].max() >= level > 0)
+        met += hit
+        y, x = (float(index.mean()) for index in np.nonzero(item.mask))
+        style = {"fc": "white" if hit else "black", "ec": "none", "pad": 1}
+        mark, colour = ("✓", "black") if hit else ("✗", "white")
+        ax.text(x, y, mark, ha="center", va="center", fontsize=9, color=colour, bbox=style)
+    if level > 0:
+        ax.contour(pixels, levels=[level], colors=["cyan"], linewidths=1)
+    return f"{met} of {len(heat.photo.objects)} objects reach {100 * reach:.0f} % of the peak"
 
 
-def _for_and_against(values: Tensor) -> str:
-    parts = []
-    for sign, word in ((1, "for it"), (-1, "against it")):
-        side = (sign * values).relu()
-        share = 100 * float(side.sum() / values.abs().sum()) if values.any() else 0
-        row, column = first_peak(side)
-        where = f", most at row {row + 1}, column {column + 1}" if share else ""
-        parts.append(f"{share:.0f} % of the total speaks {word}{where}")
-    return " · ".join([*parts, f"values from {float(values.min()):.2g} to {float(values.max()):.2g}"])
+def under(ax: Axes, lines: Sequence[str]) -> None:
+    """Write at most two lines under a panel, in small letters, each as far as the panel is wide."""
+    inches = (ax.figure.bbox.width / ax.figure.dpi - 0.9) / ax.get_gridspec().ncols  # type: ignore[union-attr]
+    fitting = [textwrap.shorten(one, max(12, int(15.5 * inches)), placeholder=" …") for one in lines]
+    fitting = [TOGETHER.sub("\N{NO-BREAK SPACE}", one) for one in fitting]
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "gid": UNDER}
+    ax.annotate("\n".join(fitting[:2]), (0.5, 0), (0, -4), ha="center", va="top", fontsize=8, parse_math=False, **place)
+
+
+def _brief(heat: HeatmapLike) -> list[str]:
+    """Return the shares on the two objects with most of the heat; of one object its share, and where the peak is."""
+    where, *shares = heat.describe().removeprefix(f"{heat.words} · ").split(" · ")
+    each = re.split(r"(?<=\)), ", shares[0].replace(" of the heat", "")) if shares else []
+    each = [re.sub(r" \([\d, ]+ %\)(?= \()", "", one) for one in each]  # the single copies of one thing
+    return each if len(each) > 1 else [where, *each]
 
 
 def _canvas(
-    rows: int, columns: int, size: tuple[int, int], inches: float | None = None, titled: bool = False
+    rows: int,
+    columns: int,
+    size: tuple[int, int],
+    inches: float | None = None,
+    titled: bool = False,
+    told: bool = False,
 ) -> tuple[mpl.Figure, list[Axes]]:
     """Return a figure with room for `rows` × `columns` pictures of a size (width, height), and its axes in a list."""
     width, height = size
     inches = inches or {1: 4.4, 2: 3.8}.get(columns, 3.2)
-    tall = inches * min(max(height / width, 0.4), 1.6) + (0.18 if titled else 0)
+    tall = inches * min(max(height / width, 0.4), 1.6) + 0.18 * titled + 0.3 * told
     figure = mpl.Figure(figsize=(columns * inches + 0.9, rows * tall + 0.2), layout="compressed")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for ax in axes:
         ax.set_axis_off()
+        ax.set(xticks=[], yticks=[])  # else the layout makes ticks that nobody sees, which takes most of its time
     return figure, axes
+
+
+def on_cells(heat: HeatmapLike) -> np.ndarray:
+    """Return the positive part in the photo's pixels, as `on_photo` does, each pixel with the value of its cell."""
+    (rows, columns), (width, height) = heat.positive.shape, heat.photo.image.size
+    left, top, right, bottom = heat.region
+    row = ((np.arange(height) + 0.5 - top) / (bottom - top) * rows).astype(int).clip(0, rows - 1)
+    column = ((np.arange(width) + 0.5 - left) / (right - left) * columns).astype(int).clip(0, columns - 1)
+    return heat.positive.numpy()[row][:, column] * seen(heat)
 
 
 def _lay(ax: Axes, pixels: np.ndarray) -> None:
@@ -216,10 +219,10 @@ def _frame(ax: Axes, boxes: Sequence[BoxLike]) -> None:
         ax.text(left + 2, top + 2, box.name, va="top", fontsize=7, color="black", bbox=style)
 
 
-def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool = False) -> None:
+def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool = False, cells: bool = False) -> None:
     opacity = given.opacity(opacity)
     _lay(ax, np.asarray(heat.photo.image))
-    strength = heat.on_photo() / (top or 1)
+    strength = (on_cells(heat) if cells else heat.on_photo()) / (top or 1)
     colours = colormaps[COLOURS](strength, bytes=True)
     colours[..., 3] = (255 * opacity * np.sqrt(strength.clip(0, 1))).round()
     _lay(ax, colours)
@@ -227,8 +230,9 @@ def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool = 
     left, upper, right, lower = heat.region
     if heat.positive.any():
         y, x = middle_of_peak(heat)
+        size = min(8, ax.bbox.width / ax.figure.dpi * 4)  # smaller on small maps
         for colour, line in (("black", 2.6), ("white", 1.2)):  # seen on dark and on bright
-            ring: dict[str, Any] = {"marker": "o", "markersize": 8, "mfc": "none", "mec": colour, "mew": line}
+            ring: dict[str, Any] = {"marker": "o", "markersize": size, "mfc": "none", "mec": colour, "mew": line}
             ax.plot(x - 0.5, y - 0.5, **ring, scalex=False, scaley=False)  # in a detector's margin it is out of sight
     right, lower = min(right, width), min(lower, height)  # a margin that a detector adds is no part of the photo
     if (left, upper, right, lower) != (0, 0, width, height):

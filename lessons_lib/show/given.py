@@ -107,6 +107,13 @@ def opacity(given: Any) -> float:
     return strength
 
 
+def share(given: Any) -> float:
+    """Return a share of a map's peak as a number."""
+    if isinstance(given, bool) or not isinstance(given, int | float | np.number) or not 0 < given <= 1:
+        raise ValueError(f"reach={given!r} is a share of the map's peak: give a number above 0, and at most 1.")
+    return float(given)
+
+
 def columns(given: Any) -> int:
     """Return a number of columns."""
     if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:

@@ -14,7 +14,7 @@ def cause(values: Tensor, seen: Captured, index: int) -> str | None:
     least, most = (float(end) for end in values.aminmax())
     if not math.isfinite(least + most):
         return "it holds values that are not finite; look for NaN or infinity in the input and in the weights"
-    gradients = seen.gradients[index] if "gradients" in vars(seen) else None
+    gradients = seen.gradients[index] if seen.question and "gradients" in vars(seen.question) else None
     if most > max(least, 0):
         if gradients is None or not _rounding(max(-least, most), gradients, seen.activations[index]):
             return None

@@ -2,8 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -86,6 +86,7 @@ class Captured:
         read: how the output was read in the run that was followed, and where that lies.
         head: the linear layer whose output is a part of the network's, with that output; None if there is none.
         question: what was asked, by `scored`; None in a run that is only looked at.
+        summed: how a method makes one map of its weighted ones, N×C×H×W; `principal` puts something else in its place.
     """
 
     network: nn.Module
@@ -97,6 +98,7 @@ class Captured:
     read: Followed
     head: tuple[nn.Linear, Tensor] | None = None
     question: Question | None = None
+    summed: Callable[[Tensor], Tensor] = field(default_factory=lambda: partial(torch.sum, dim=1))
 
     def scored(self, scores: Tensor, rescore: Rescore | None = None) -> "Captured":
         """Return the same with a question asked: the score of each picture, N, and how other runs are scored.

@@ -220,11 +220,11 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
     is shown, unless somebody listens (`calling.told`). Ctrl-C (the stop button) ends the work between two operations.
 
     Args:
-        work: from a picture's number and the variants' numbers, m ≤ chunk of them, to m results.
+        work: from a picture's number and the variants' numbers, m ≤ chunk of them, to m results, each of one form.
         what: names the work, before the bar.
 
     Returns:
-        pictures×count.
+        pictures×count×…, as many axes more as a result has.
 
     Raises:
         ValueError: `chunk` is not a whole number from 1 on.
@@ -247,4 +247,4 @@ def in_chunks(work: Callable[[int, Tensor], Tensor], pictures: int, count: int, 
         if tell is not None:
             tell(len(done), len(jobs), (perf_counter() - started) / len(done) * (len(jobs) - len(done)))
         done.append(work(*job))
-    return torch.cat(done).view(pictures, count)
+    return torch.cat(done).unflatten(0, (pictures, count))

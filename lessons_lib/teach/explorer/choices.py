@@ -42,8 +42,7 @@ NETWORKS: dict[str, tuple[str, Callable[[], Explainable]]] = {
     "Swin, for collages": ("ll.models.swin()", embedded.swin),
     "plain CNN, for collages": ("ll.models.flat_cnn()", embedded.flat_cnn),
 }
-METHODS = [name for name, one in vars(methods).items() if getattr(one, "__module__", "") == methods.__name__]
-METHODS = [name for name in METHODS if "seen" in getattr(methods, name).__annotations__]
+METHODS = list(methods.METHODS)
 SLOW = ("ablationcam", "scorecam")
 """Methods that run the network again for every map of the layer."""
 
