@@ -2,7 +2,8 @@
 
     python ray_data.py
 
-Give `ray.init(address="auto")` on a cluster, and `num_gpus=1` to `map_batches` where each worker has a GPU.
+Give `ray.init(address="auto")` on a cluster, and `num_gpus=1` to `map_batches` where each worker has a GPU. Two workers
+that take both of two cores leave none to write with, and all wait for ever: so half a core is asked for each.
 """
 
 from pathlib import Path
@@ -42,6 +43,6 @@ class Explainer:
 
 
 pictures = ray.data.from_items([{"path": str(path)} for path in paths])
-found = pictures.map_batches(Explainer, batch_size=2, compute=ray.data.ActorPoolStrategy(size=2))
+found = pictures.map_batches(Explainer, batch_size=2, num_cpus=0.5, compute=ray.data.ActorPoolStrategy(size=2))
 found.write_parquet(str(Path("maps.parquet").absolute()))
 print(ray.data.read_parquet(str(Path("maps.parquet").absolute())).count(), "rows")
