@@ -49,7 +49,7 @@ def measured(rounds: int) -> dict[str, list[float]]:
             for number in tqdm(range(-1, rounds), desc="changes of the class and of the method", unit="change"):
                 for what, act in (
                     ("class", _CLASS % (number % 2 + 1)),
-                    ("method", _METHOD % ("layercam", "hirescam")[number % 2]),
+                    ("method", _METHOD % ("layercam", "gradcam_plus_plus")[number % 2]),
                 ):
                     page.evaluate(act)
                     took = page.evaluate(_DRAWN) / 1000
