@@ -139,6 +139,8 @@ def test_words_of_signed_values_tell_both_sides():
         "25 % of the total speaks against it, most at row 2, column 1 · values from -1 to 3",
         "B: 0 % of the total speaks for it · 0 % of the total speaks against it · values from 0 to 0",
     ]
+    even = show.signed([heat([[2.0, 2.0]])], ["C"]).words  # no cell has most
+    assert even.startswith("C: 100 % of the total speaks for it, the same everywhere · 0 % of")
 
 
 def test_words_of_maps_tell_range_and_strongest():

@@ -12,7 +12,7 @@ from lessons_lib.show import given
 from lessons_lib.show.figure import Figure
 from lessons_lib.show.figures import COLOURS, UNDER, _bar, _canvas, _heat, _lay, outlined, under
 from lessons_lib.show.protocols import HeatmapLike
-from lessons_lib.show.ties import first_peak
+from lessons_lib.show.ties import TIE, first_peak
 
 
 def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *, photo: bool = True) -> Figure:
@@ -200,8 +200,9 @@ def _for_and_against(values: Tensor) -> list[str]:
         side = (sign * values).relu()
         share = 100 * float(side.sum() / values.abs().sum()) if values.any() else 0
         row, column = first_peak(side)
-        where = f", most at row {row + 1}, column {column + 1}" if share else ""
-        parts.append(f"{share:.0f} % of the total speaks {word}{where}")
+        even = float(side.min()) >= (1 - TIE) * float(side.max())
+        where = ", the same everywhere" if even else f", most at row {row + 1}, column {column + 1}"
+        parts.append(f"{share:.0f} % of the total speaks {word}{where if share else ''}")
     return [*parts, f"values from {float(values.min()):.2g} to {float(values.max()):.2g}"]
 
 
