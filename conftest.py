@@ -4,6 +4,8 @@ It stands here, not under tests/, so that one notebook alone, and from any folde
 """
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
     import matplotlib
 
     matplotlib.use("agg")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave a file of slow tests unread when none is asked for: what it imports takes longer than others' tests."""
+    if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    marked = re.search(r"^pytestmark = .*\bslow\b", collection_path.read_text(encoding="utf-8"), re.MULTILINE)
+    return True if marked else None

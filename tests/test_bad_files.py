@@ -140,6 +140,7 @@ def test_a_mask_is_true_where_it_is_not_zero_in_whatever_it_comes(mask: Any) -> 
         refused(lambda wrong=wrong: heat.share_on(wrong), f"A mask is height × width.*{cause}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("draw", "cause"),
     [
@@ -164,6 +165,7 @@ def test_what_can_t_be_drawn_is_told(draw: Callable[[Any], Any], cause: str) -> 
     refused(lambda: draw(ll.explain(net(), X, 1)), cause)
 
 
+@pytest.mark.slow
 def test_a_dollar_in_a_name_is_drawn_as_a_dollar() -> None:
     heats = ll.explain(net(), X, 1)
     titles = ["$x_$", "$\\nothing{$"]
@@ -245,6 +247,7 @@ def test_damaged_data_is_told_by_the_file_that_is_damaged(tmp_path: Path, monkey
         refused(ll.photos.cat, "The outline data/outlines/cat.json is damaged")
 
 
+@pytest.mark.slow
 def test_full_size_networks_tell_the_cache_from_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     refused(lambda: ll.models.full_size(None), "There is no full-size network None; there are resnet50")  # type: ignore[arg-type]

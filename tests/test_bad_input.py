@@ -160,6 +160,7 @@ def test_what_is_no_network_is_told(network: Any, cause: str) -> None:
         refused(lambda ask=ask: ask(network, X), cause)
 
 
+@pytest.mark.slow
 def test_an_exported_program_is_told() -> None:
     program = torch.export.export(net(), (X,))
     for given in (program, program.module()):

@@ -152,6 +152,7 @@ def test_a_bare_swin_is_explained_before_its_last_norm(kind: str, layer: str) ->
     assert heat.describe().endswith("the last before the norm that ends the network")
 
 
+@pytest.mark.slow
 def test_lesson_10s_swin_without_its_record_is_explained_where_the_lesson_says() -> None:
     model = ll.models.swin()
     x = model.transform(ll.collage.scene(8).image)[None]

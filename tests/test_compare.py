@@ -37,6 +37,7 @@ def drawn(picture: show.Figure) -> list[np.ndarray]:
     return [np.asarray(i.get_array()) for ax in picture.figure.axes for i in ax.images if i.get_array().shape[-1] == 4]
 
 
+@pytest.mark.slow
 def test_a_weak_map_is_drawn_weak() -> None:
     both, alone = drawn(show.compare([STRONG, WEAK])), drawn(show.compare([WEAK]))
     assert both[1][..., 3].max() < alone[0][..., 3].max() == both[0][..., 3].max()
@@ -61,6 +62,7 @@ def test_without_titles_the_method_and_the_layer_are_named_and_a_blank_map_says_
     assert "no heat" in told[1] and told[1].endswith("its peak is 0 % of that")
 
 
+@pytest.mark.slow
 def test_twelve_maps_stand_in_rows_of_four() -> None:
     places = [ax.get_position() for ax in show.compare([STRONG] * 6).figure.axes if len(ax.images) == 2]
     assert len(places) == 6 and len({round(one.x0, 2) for one in places}) == 4

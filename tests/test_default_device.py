@@ -79,6 +79,7 @@ def plain(found: Any) -> list[Any]:
     return [part for one in found for part in plain(one)] if isinstance(found, list) else [repr(found)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ASKED)
 def test_another_default_device_makes_no_difference(what: str) -> None:
     made: list[Any] = []

@@ -29,6 +29,7 @@ def test_right_answers_pass_in_every_form(name: str) -> None:
         assert repr(check(name, answer)) == f"{name}: right"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_known_mistake_is_named(name: str) -> None:
     mistakes = exercise(name).mistakes

@@ -58,6 +58,7 @@ def test_a_stub_is_not_attempted_and_an_error_is_told(name: str) -> None:
         assert not verdict and repr(verdict) == f"{name}: {says}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "answer", "said"),
     [

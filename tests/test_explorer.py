@@ -28,6 +28,8 @@ from lessons_lib.teach.explorer.explorer import UPLOADED
 from lessons_lib.teach.explorer.question import Named, Question, code, drawn
 from tests.heavy import but_proofs
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 CNN, SEGMENTER, DETECTOR = "plain CNN, for collages", "segmenter, for collages", "detector, for collages"
@@ -175,7 +177,6 @@ def test_pixels_and_boxes_are_asked_about_where_there_are_some(opened: Opened) -
     assert (panel.typed.layout.display, panel.pixel.layout.display) == ("none", "none")
 
 
-@pytest.mark.slow
 def test_both_networks_for_photographs_are_in_the_menu() -> None:
     person = choices.network("person segmenter, for photos")
     astronaut, rocket = choices.photo("astronaut"), choices.photo("rocket")

@@ -179,6 +179,7 @@ def test_a_map_without_heat_says_so() -> None:
     assert heat.normalised().tolist() == [[0, 0, 0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-12, 1e-30, 1e12])
 def test_the_scale_of_the_logits_changes_nothing_that_is_seen(scale: float) -> None:
     values = torch.randn(4, 6, generator=torch.Generator().manual_seed(3))

@@ -225,6 +225,7 @@ def test_the_course_table_links_every_lesson_that_exists_and_no_other() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_the_examples_of_the_readme_print_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -239,6 +240,7 @@ def test_the_examples_of_the_readme_print_what_it_says(
     assert (tmp_path / "where.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_the_library_its_data_and_the_licence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

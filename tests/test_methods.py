@@ -101,6 +101,7 @@ def imagenet() -> ll.models.Explainable:
     return ll.models.imagenet()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [ll.cam, ll.gradcam])
 def test_a_batch_of_different_targets_equals_single_runs_on_the_real_network(
     imagenet: ll.models.Explainable, method: ll.methods.Method

@@ -17,6 +17,8 @@ from tools.mutation.mutants import LIBRARY, ROOMS, Mutant, drawn
 from tools.mutation.scores import Tried, equivalent, page, scores, survivors
 from tools.mutation.trial import Trace
 
+pytestmark = pytest.mark.slow
+
 
 def mutant(room: str, number: int = 0, lines: tuple[int, int] = (3, 3)) -> Mutant:
     return Mutant(room, f"{room}/some.py", "function", lines, ("==", "!=", number))

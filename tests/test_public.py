@@ -71,6 +71,7 @@ def test_a_heatmap_knows_its_logit_and_its_words_the_probability() -> None:
     assert repr(heat) == f"Heatmap({heat.words}, score {heat.score:.2f} · gradcam at 3 · 8 × 6)"
 
 
+@pytest.mark.slow
 def test_a_heatmap_shows_itself() -> None:
     (heat, _) = ll.explain(network(), batch(), 1, layer="3")
     data, metadata = heat._repr_mimebundle_()
@@ -156,6 +157,7 @@ def test_what_has_no_one_place_on_the_photo_is_refused(transform: Any, step: str
         ll.Explainable(network(), transform=transform)
 
 
+@pytest.mark.slow
 def test_boxes_take_what_explain_takes() -> None:
     torch.manual_seed(0)
     detector = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None)

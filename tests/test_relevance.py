@@ -46,6 +46,7 @@ def stepwise(network: Any, picture: Tensor, change: Callable[[int, Tensor], Tens
     return network.heads(network.encoder.ln(tokens)[:, 0])[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("c", [0, 2])
 def test_it_is_what_the_paper_says_with_gradients_taken_by_hand(c: int) -> None:
     network, picture = of_torchvision().double(), PICTURES[:1, :, :, :16].double()
@@ -96,6 +97,7 @@ class HeadsFirst(nn.Module):
         return tokens + self.mlp(self.norm2(tokens))
 
 
+@pytest.mark.slow
 def test_it_does_not_matter_who_wrote_the_attention_or_whether_it_is_fused() -> None:
     maps = []
     for network in (of_timm(), of_timm(fused=False)):
@@ -131,6 +133,7 @@ def by_autograd(network: Any, c: int) -> list[Tensor]:
     return list(R.detach())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "special", "rows"),
     [

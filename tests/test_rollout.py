@@ -130,6 +130,7 @@ class Halves(nn.Module):
         return torch.cat(x.chunk(2, dim=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "why"),
     [

@@ -26,6 +26,8 @@ from tools.classroom.synthetic.students import answers, people
 from tools.classroom.synthetic.troubles import TROUBLES
 from tools.pages import replaced
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 QUESTIONS = [(sheet.name, place) for sheet in SHEETS.values() for place in range(len(sheet.questions))]
 
@@ -76,7 +78,6 @@ def test_a_sheet_asks_for_eight_to_ten_graded_cells_one_of_them_a_persons(name: 
     assert all(len(words.split()) <= 120 for words in (sheet.model,))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", but_proofs(SHEETS, "a1", "a2"))  # test_classroom.py grades a1's solutions anyway
 def test_the_solutions_get_every_point_as_plain_floats(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     sheet = SHEETS[name]

@@ -67,6 +67,7 @@ def layers(picture: Figure, number: int = 0) -> list[Any]:
     return picture.figure.axes[number].images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_nothing_is_cut_off_and_nothing_lies_on_the_caption(draw):
     picture = draw()
@@ -90,6 +91,7 @@ def test_two_renders_are_the_same_bytes(name):
     assert once.png() == once.png() == PICTURES[name]().png()
 
 
+@pytest.mark.slow
 def test_no_line_of_a_caption_breaks_a_size_a_share_or_a_place_or_begins_with_a_dot(monkeypatch):
     monkeypatch.setattr(mpl.Figure, "draw_without_rendering", lambda figure: None)  # a caption is broken before that
     for width in range(12, 40):
@@ -97,6 +99,7 @@ def test_no_line_of_a_caption_breaks_a_size_a_share_or_a_place_or_begins_with_a_
         assert not re.search(r"(×|\d|row|column)\n(×|%|\d)|\n%|\n·", caption)
 
 
+@pytest.mark.slow
 def test_the_lines_of_a_caption_are_as_few_as_can_be_and_even(monkeypatch):
     monkeypatch.setattr(mpl.Figure, "draw_without_rendering", lambda figure: None)
     for count in (8, 13, 14, 27, 60):
@@ -216,6 +219,7 @@ def test_a_slider_redraws_picture_and_words():
     assert Image.open(io.BytesIO(png)).text["Description"] == varied.figure.words
 
 
+@pytest.mark.slow
 def test_controls_stand_over_a_picture_that_needs_no_widgets():
     varied = show.vary(lambda name: show.overlay(heat(LEFT, words=name)), name=["a <b>", "c"])
     data, metadata = varied._repr_mimebundle_()

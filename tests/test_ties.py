@@ -29,6 +29,7 @@ def half(name: str, columns: slice) -> Outlined:
     return Outlined(name, mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-9, 3.0, 1e9])
 @pytest.mark.parametrize("rounding", [0.0, 1e-7, -1e-7])
 def test_of_two_cells_that_tie_the_first_is_the_peak_whichever_rounding_favours(rounding: float, scale: float) -> None:
@@ -80,6 +81,7 @@ def test_a_share_that_is_larger_by_more_than_rounding_comes_first() -> None:
     assert heat.describe().endswith("50 % of the heat on the astronaut (evenly spread: 50 %), 50 % on the cat (50 %)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounding", [0.0, 1e-7, -1e-7])
 def test_of_two_maps_that_are_equally_high_neither_is_told_to_be_lower(rounding: float) -> None:
     pair = [made(torch.eye(2)), made(torch.eye(2) * (1 + rounding))]

@@ -538,12 +538,14 @@ def test_every_exercise_and_every_sentence_of_its_catalogue_meets_an_answer_from
             assert any(part in sentence for part in met), f"{name}: nobody here makes the mistake {sentence!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_idea_is_told_by_its_own_sentence(name: str) -> None:
     told = [(part, repr(check(name, answer))) for answer, part in WRONG[name]]
     assert [one for one in told if one[0] not in one[1]] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_an_answer_that_is_off_by_five_thousandths_is_wrong(name: str) -> None:
     right = exercise(name).right

@@ -32,8 +32,6 @@ SCENES, SLOW, FEW, GRIDS = 200, 16, 10, 24
 of them with such methods); and how many grids."""
 CAT_AND_CUP = Scenes(SCENES, seed=6_000_000, kinds=["cat", "coffee cup"], count=2, area=(0.12, 0.2))
 ANY = Scenes(SCENES, seed=6_100_000, count=(2, 3))
-FIFTY = Scenes(50, seed=6_100_000, count=(2, 3))
-"""The detector and the segmenter are slow; `boxes.json` and `regions.json` localise their maps on 200 scenes."""
 CLASSES = {"cat": "Egyptian cat", "coffee cup": "espresso", "motorcycle": "moped", "rocket": "missile"}
 
 _many: dict[str, Maker] = {
@@ -124,6 +122,7 @@ MEASURED = {
             "layercam, block 2": _cam(methods.layercam, "encoder.layers.encoder_layer_2.ln_1"),
             "eigencam": _cam(methods.eigencam),
             "attention rollout": lambda model, pictures, target: baselines.attention_rollout(model, pictures),
+            "relevance": baselines.attention_relevance,
             "input × gradient": baselines.input_x_gradient,
             "edges": baselines.edges,
         },
@@ -149,7 +148,7 @@ MEASURED = {
     ),
     "segmenter": Measured(
         models.segmenter,
-        FIFTY,
+        ANY,
         _region,
         _OF_PLACES,
         {"occlusion": _many["occlusion"]},
@@ -157,7 +156,7 @@ MEASURED = {
     ),
     "detector": Measured(
         models.detector,
-        FIFTY,
+        ANY,
         _box,
         _OF_PLACES,
         {},
