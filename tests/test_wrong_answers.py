@@ -386,6 +386,16 @@ WRONG: dict[str, list[tuple[Callable[..., Any], str]]] = {
             "You take the nearest centre",
         ),
         (
+            lambda b, n, box, k: min(
+                range(len(b)), key=lambda i: (int(n[i] != k), float(np.abs(b[i].numpy() - box.numpy()).sum()))
+            ),
+            "whose edges differ least in sum",
+        ),
+        (
+            lambda b, n, box, k: int(np.argmax([iou(one, box) for one, m in zip(b, n, strict=True) if m == k])),
+            "You count among the boxes of the class",
+        ),
+        (
             lambda b, n, box, k: max(iou(one, box) for one, m in zip(b, n, strict=True) if m == k),
             "the number of the box",
         ),

@@ -38,19 +38,22 @@ _map = Exercise(
     },
 )
 
-# The box asked about is 10 × 10. In the new run the list has another order, a huge box holds it whole, one of another
-# class lies exactly on it, and one that is half as wide has the same centre.
+# The box asked about is 10 × 10. In the new run the list has another order: the third is the box. Of the others of its
+# class, a huge one holds it whole, one that is half as wide has the same centre, and the edges of the last differ from
+# its edges by less in sum; of another class, one lies exactly on it.
 _BOX, _LABEL = torch.tensor([20.0, 20.0, 30.0, 30.0]), torch.tensor(1)
 _BOXES = torch.tensor(
     [
         [60.0, 20.0, 70.0, 30.0],
-        [0.0, 0.0, 50.0, 50.0],
+        [70.0, 70.0, 75.0, 85.0],
+        [20.2, 18.5, 31.5, 31.5],
         [20.0, 20.0, 30.0, 30.0],
+        [0.0, 0.0, 50.0, 50.0],
         [22.5, 20.0, 27.5, 30.0],
-        [21.0, 21.0, 31.0, 31.0],
+        [21.2, 21.2, 29.1, 29.1],
     ]
 )
-_LABELS = torch.tensor([1, 1, 2, 1, 1])
+_LABELS = torch.tensor([1, 2, 1, 2, 1, 1, 1])
 
 
 def _overlap(boxes: Tensor, labels: Tensor, box: Tensor, label: Tensor) -> Tensor:
@@ -88,6 +91,11 @@ _follow = Exercise(
             lambda b, n, box, k: (_shared(b, box) * (n == k)).argmax()
         ),
         "You take the nearest centre; a box of another size can have it too, so take the overlap.": _nearest_centre,
+        "You take the box whose edges differ least in sum; a smaller one can differ less and share less, so take the "
+        "overlap.": lambda b, n, box, k: torch.where(n == k, (b - box).abs().sum(dim=1), torch.inf).argmin(),
+        "You count among the boxes of the class; the number in the whole list is asked for.": (
+            lambda b, n, box, k: box_iou(b[n == k], box[None])[:, 0].argmax()
+        ),
         "You return how much it overlaps; the number of the box is asked for.": (
             lambda b, n, box, k: (box_iou(b, box[None])[:, 0] * (n == k)).max()
         ),

@@ -19,13 +19,17 @@ from tools.classroom.sheets.chance import signed, whole
 def _boxes(chance: Generator) -> tuple[Any, ...]:
     low = torch.randint(10, 40, (2,), generator=chance).float()
     box = torch.cat([low, low + whole(chance, 8, 20)])
-    one = torch.tensor([1.0, 1.0, 1.0, 1.0])
+    size = (box[2:] - box[:2]).repeat(2)
+    the_same = box + size * torch.tensor([0.02, 0.02, 0.3, 0.3])
+    smaller = box + size * torch.tensor([0.15, 0.15, -0.13, -0.13])  # its edges differ by less in sum
+    narrow = box + size * torch.tensor([0.25, 0.0, -0.25, 0.0])  # has its centre
     grown = torch.cat([box[:2] - 15, box[2:] + 15])  # holds the box whole
-    narrow = torch.stack([box[0] + 2.5, box[1], box[2] - 2.5, box[3]])  # has its centre
-    boxes = torch.stack([box + 40 * one, grown, box, narrow, box + one])
-    order = torch.randperm(5, generator=chance)
+    # The first is of another class, so that counting among the box's own class gives another number.
+    boxes = torch.stack([box + 80, box + 40, grown, box, narrow, smaller, the_same])
+    order = torch.cat([torch.tensor([0]), 1 + torch.randperm(6, generator=chance)])
     label = whole(chance, 1, 4)
-    return boxes[order], torch.tensor([label, label, label + 1, label, label])[order], box, torch.tensor(label)
+    labels = torch.tensor([label + 1, label, label, label + 1, label, label, label])
+    return boxes[order], labels[order], box, torch.tensor(label)
 
 
 def _levels(chance: Generator) -> tuple[Any, ...]:
