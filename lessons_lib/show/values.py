@@ -14,6 +14,9 @@ from lessons_lib.show.figures import COLOURS, UNDER, _bar, _canvas, _heat, _lay,
 from lessons_lib.show.protocols import HeatmapLike
 from lessons_lib.show.ties import TIE, first_peak
 
+WIDEST = 13.0
+"""Inches of a row of maps beside their photo; more maps are drawn smaller."""
+
 
 def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *, photo: bool = True) -> Figure:
     """Draw the raw values at the layer's resolution on one scale: what speaks for the target and what against it.
@@ -33,7 +36,7 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *,
     titles = given.titles(titles, [heat.words for heat in heats])
     beside = photo and _one_photo(heats)
     height, width = heats[0].values.shape
-    inches = 2.6 if beside else None
+    inches = min(2.6, WIDEST / (len(heats) + 1)) if beside else None
     figure, axes = _canvas(1, len(heats) + beside, (width, height), inches, titled=True, told=True)
     if beside:
         _crop(axes[0], heats[0], letters=10)
