@@ -14,7 +14,7 @@ from lessons_lib.show.figures import COLOURS, UNDER, _bar, _canvas, _heat, _lay,
 from lessons_lib.show.protocols import HeatmapLike
 from lessons_lib.show.ties import TIE, first_peak
 
-WIDEST = 13.0
+WIDEST = 12.5
 """Inches of a row of maps beside their photo; more maps are drawn smaller."""
 
 
