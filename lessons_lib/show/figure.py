@@ -48,9 +48,11 @@ class Figure:
         for text in figure.findobj(Text):
             text.set_parse_math(False)  # a dollar in a name is a dollar
         self._caption = figure.supxlabel("\n".join(caption), fontsize=9, parse_math=False)
-        # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing.
+        # Laid out here, until it settles, and not again: left on, the layout would move things at every drawing. Titles
+        # take a second time.
         if (layout := figure.get_layout_engine()) is not None:
-            for _ in range(2):
+            layout.execute(figure)
+            if any(ax.get_title() for ax in figure.axes):
                 layout.execute(figure)
         figure.set_layout_engine("none")
 
