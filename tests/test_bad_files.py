@@ -173,6 +173,7 @@ def test_a_dollar_in_a_name_is_drawn_as_a_dollar() -> None:
     assert figure.png() and "$x_$" in figure.words
 
 
+@pytest.mark.slow
 def test_feature_maps_may_come_in_an_array() -> None:
     assert ll.show.maps(X[0].numpy()).words == ll.show.maps(X[0]).words
 

@@ -23,6 +23,7 @@ def size(shape: str) -> Callable[[], Tensor]:
     return lambda: torch.rand(*map(int, shape.split("x")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [None, "0"])
 @pytest.mark.parametrize(
     ("network", "pictures", "cause"),

@@ -91,6 +91,7 @@ PLACES: dict[str, tuple[nn.Module, Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PLACES)
 def test_where_a_place_is_asked_about_the_answer_itself_is_not_taken(what: str) -> None:
     network, target, layer = PLACES[what]
@@ -144,6 +145,7 @@ def _small(kind: str) -> nn.Module:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "layer"), [("torchvision", "features"), ("V2", "features"), ("timm", "layers")])
 def test_a_bare_swin_is_explained_before_its_last_norm(kind: str, layer: str) -> None:
     network = _small(kind).eval()

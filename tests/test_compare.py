@@ -24,6 +24,7 @@ def heat(values: Any, method: str = "gradcam", region: Any = WHOLE) -> ll.Heatma
 STRONG, WEAK = heat([[-1.0, 8.0]]), heat([[2.0, 0.0]])
 
 
+@pytest.mark.slow
 def test_one_scale_where_the_units_agree_and_own_ones_where_not() -> None:
     other = heat([[0.0, 300.0]], "eigencam")
     told = show.compare([STRONG, WEAK, other], ["strong", "weak", "other"]).words.splitlines()

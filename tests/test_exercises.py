@@ -39,6 +39,7 @@ def test_every_known_mistake_is_named(name: str) -> None:
             assert repr(check(name, form)) == f"{name}: not yet. {sentence}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stub_is_not_attempted(name: str) -> None:
     assert repr(check(name, lambda *_: ...)) == f"{name}: not attempted"

@@ -354,6 +354,7 @@ def test_long_work_begins_with_an_estimate_and_short_work_shows_nothing(monkeypa
     assert "about 15 s" in bar["desc"] and (bar["initial"], bar["total"]) == (1, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [*GRADIENT_METHODS, *OTHERS])
 def test_a_network_in_half_precision_gives_nearly_the_same_map(method: methods.Method) -> None:
     whole = values(deep(), PICTURES, method, layer="2")

@@ -155,6 +155,7 @@ def test_there_are_forty() -> None:
     assert len(WRONG) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "answer", "part"), WRONG)
 def test_a_wrong_answer_is_told_by_name_or_by_its_call(name: str, answer: Callable[..., Any], part: str) -> None:
     verdict = check(name, answer)

@@ -116,6 +116,7 @@ def test_a_batch_of_different_targets_equals_single_runs_on_the_real_network(
         torch.testing.assert_close(heat.values, alone.values, rtol=0, atol=bound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("photo", "category"), PAIRS)
 def test_the_mean_of_the_cam_plus_the_bias_is_the_logit(
     imagenet: ll.models.Explainable, photo: str, category: str
@@ -129,6 +130,7 @@ def test_the_mean_of_the_cam_plus_the_bias_is_the_logit(
     assert heat.values.mean().item() + bias == pytest.approx(logit, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("photo", "category"), PAIRS)
 def test_gradcam_times_z_is_cam_on_the_real_network(imagenet: ll.models.Explainable, photo: str, category: str) -> None:
     picture, aim = getattr(ll.photos, photo)(), ll.ClassScore(category)

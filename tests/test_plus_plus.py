@@ -80,6 +80,7 @@ def test_where_the_gradient_is_zero_eq_10_is_nothing_by_nothing_and_the_map_does
         torch.testing.assert_close(found, (weights * seen.activations).sum(1), rtol=1e-12, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PIECEWISE_LINEAR)
 def test_the_map_is_the_papers_divided_by_exp_score(kind: str) -> None:
     seen = seen_by(kind)

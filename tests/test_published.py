@@ -17,6 +17,8 @@ from lessons_lib.models.same import SameConv2d
 from tools.published import convert
 from tools.published.tflite_file import Convolution
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def detector() -> ll.Explainable:
@@ -28,7 +30,6 @@ def segmenter() -> ll.Explainable:
     return ll.models.person_segmenter()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", convert.SOURCES)
 def test_each_photograph_is_seen_as_the_card_says(name: str) -> None:
     source = convert.SOURCES[name]
@@ -115,7 +116,6 @@ def test_no_two_boxes_of_one_class_overlap_by_more_than_it_says(detector: ll.Exp
         assert (box_iou(boxes, boxes).fill_diagonal_(0) <= detector.network.nms_thresh).all()
 
 
-@pytest.mark.slow
 def test_a_batch_is_seen_as_its_pictures_are(detector: ll.Explainable, segmenter: ll.Explainable) -> None:
     pictures = [detector.transform(one().image) for one in (ll.photos.cat, ll.photos.coffee)]  # type: ignore[misc]
     with torch.no_grad():
@@ -139,7 +139,6 @@ def raised(model: ll.Explainable, picture: Tensor, layer: str, ask: Any, by: Ten
         return float(moved - ask(model.network(picture)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "ask"),
     [
@@ -159,7 +158,6 @@ def test_gradients_of_a_box_are_its_slopes(target: ll.Target, ask: Any, detector
     assert slope == pytest.approx(float(heat.values[row, column]), rel=0.05)
 
 
-@pytest.mark.slow
 def test_every_question_to_a_box_is_answered(detector: ll.Explainable) -> None:
     photo = ll.photos.coffee()
     second = ll.runner_up(detector, photo)
@@ -183,7 +181,6 @@ def test_every_question_to_a_box_is_answered(detector: ll.Explainable) -> None:
     assert float(heats[0].share_on(photo.objects[0].mask)) > 1.5 * float(heats[0].luck_on(photo.objects[0].mask))
 
 
-@pytest.mark.slow
 def test_a_bare_network_is_asked_at_a_level_that_the_box_depends_on(detector: ll.Explainable) -> None:
     photo = ll.photos.coffee()
     picture = detector.transform(photo.image)  # type: ignore[misc]

@@ -35,6 +35,7 @@ def test_core_and_show_copied_alone_into_an_empty_folder_explain_a_resnet(tmp_pa
     assert (tmp_path / "where.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(LIBRARY).as_posix())
 def test_a_module_fits_one_head_and_says_its_job_first(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

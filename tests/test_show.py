@@ -167,6 +167,7 @@ def test_the_photo_has_no_heat_outside_the_region():
     assert np.median(np.abs(middle - GREY), axis=(0, 1)).max() > 50  # but for the ring at the peak
 
 
+@pytest.mark.slow
 def test_rows_and_columns_are_not_swapped_on_a_tall_photo():
     picture = show.overlay(heat([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]], on=photo(40, 60)), opacity=1.0)
     changed = np.abs(panel(picture).astype(int) - GREY).sum(axis=2) > 60
@@ -174,6 +175,7 @@ def test_rows_and_columns_are_not_swapped_on_a_tall_photo():
     assert rows.max() < 0.55 * len(changed) and columns.max() < 0.8 * changed.shape[1]
 
 
+@pytest.mark.slow
 def test_no_rainbow_colours():
     for path in LIBRARY.rglob("*.py"):
         assert not re.search(r"[\"'](jet|turbo|rainbow|hsv|gist_rainbow)[\"']", path.read_text(encoding="utf-8")), path
@@ -200,12 +202,14 @@ def test_wrong_input_gets_one_sentence():
         show.maps(torch.zeros(1, 8, 7, 7))
 
 
+@pytest.mark.slow
 def test_save_writes_the_same_bytes(tmp_path):
     picture = show.overlay(heat(LEFT))
     picture.save(tmp_path / "where.png")
     assert (tmp_path / "where.png").read_bytes() == picture.png()
 
 
+@pytest.mark.slow
 def test_a_slider_redraws_picture_and_words():
     A = torch.eye(3)[:, None]  # map k has its peak in column k + 1
     varied = ll.show.vary(lambda k: show.maps(A[k : k + 1]), k=(0, 2, 1))

@@ -57,6 +57,7 @@ def test_the_peak_of_a_map_with_no_positive_cell_is_its_highest() -> None:
     assert made(torch.tensor([[-3.0, -1.0], [0.0, -2.0]])).peak == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounding", [1e-7, -1e-7])
 def test_of_two_channels_that_tie_the_first_is_the_strongest(rounding: float) -> None:
     activations = torch.ones(3, 2, 2) * torch.tensor([0.5, 1, 1 + rounding])[:, None, None]

@@ -125,6 +125,7 @@ def test_likeness_by_hand() -> None:
     assert (same.rank, same.ssim, same.moved) == pytest.approx((1.0, 1.0, 0.0))
 
 
+@pytest.mark.slow
 def test_likeness_equals_scikit_images_and_scipys() -> None:
     from scipy.stats import spearmanr
     from skimage.metrics import structural_similarity

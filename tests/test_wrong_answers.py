@@ -564,6 +564,7 @@ def test_an_answer_that_is_off_by_five_thousandths_is_wrong(name: str) -> None:
         assert not check(name, lambda *given, off=off: torch.as_tensor(right(*given)) * (1 + off) + 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_one_number_that_is_off_by_five_thousandths_is_wrong_however_large_it_is(name: str) -> None:
     def nearly(*given: Any) -> Any:
