@@ -86,9 +86,11 @@ def _class(model: Explainable, photo: Photo, kind: str) -> Question:
 
 
 def _region(model: Explainable, photo: Photo, kind: str) -> Question:
-    index, mask = model.categories.index(kind), torch.from_numpy(_mask(photo, kind).copy())
+    # Of the object's own outline: a network that has forgotten marks its class nowhere.
+    index, other, mask = model.categories.index(kind), _next(photo, kind), torch.from_numpy(_mask(photo, kind).copy())
     followed = lambda output: output["out"].softmax(dim=0)[index][mask].mean()  # noqa: E731
-    return Question(photo, RegionScore(kind), mask.numpy(), RegionScore(_next(photo, kind)), followed)
+    against = RegionScore(other, _mask(photo, other))
+    return Question(photo, RegionScore(kind, mask), mask.numpy(), against, followed)
 
 
 def _box(model: Explainable, photo: Photo, kind: str) -> Question | None:
