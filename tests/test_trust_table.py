@@ -16,7 +16,7 @@ def test_the_stored_table_holds_a_number_for_each_question(name: str) -> None:
     table, what = metrics.stored(f"trust_{name}"), trust.MEASURED[name]
     assert list(table) == [*what.quick, *what.slow]
     seen = len(table["edges"]["share"])  # the detector does not find every object that is asked about
-    assert seen == trust.SCENES or (name == "detector" and seen > 0.9 * trust.SCENES)
+    assert seen == trust.SCENES or (name == "detector" and seen > 0.95 * trust.SCENES)
     for method, columns in table.items():
         count = seen if method in what.quick else trust.SLOW
         few = trust.FEW if method in what.quick else trust.FEW // 2
@@ -42,8 +42,8 @@ def test_the_control_is_caught_by_the_stored_table(name: str) -> None:
         ("vit", "attention rollout"),
         ("vit", "relevance"),
         ("classifier", "gradcam"),
-        ("segmenter", "gradcam"),
         ("detector", "hirescam"),
+        ("segmenter", "gradcam"),
     ],
 )
 def test_the_first_scenes_measured_again(name: str, method: str) -> None:

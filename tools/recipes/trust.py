@@ -1,7 +1,7 @@
 """Measure methods × metrics for lesson 11, on 200 held-out scenes and on grids of the real photographs.
 
 python -m tools.recipes.trust vit             measures one model and writes data/measured/trust_vit.json
-python -m tools.recipes.trust all             all four: vit, classifier, segmenter, detector; half an hour on one core
+python -m tools.recipes.trust all             all four: vit, classifier, segmenter, detector; an hour on one core
 """
 
 import argparse
