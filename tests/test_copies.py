@@ -11,6 +11,8 @@ from test_notebooks import links
 
 from tools import copies
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 CAM, GRADCAM = "02_cam.ipynb", "04_gradcam.ipynb"
 

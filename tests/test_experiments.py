@@ -11,6 +11,8 @@ import lessons_lib as ll
 from lessons_lib.teach import exercises
 from lessons_lib.teach.checks import check, exercise
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     f"{module.name}.{question}"
     for module in pkgutil.iter_modules(exercises.__path__)
@@ -58,7 +60,6 @@ def test_a_stub_is_not_attempted_and_an_error_is_told(name: str) -> None:
         assert not verdict and repr(verdict) == f"{name}: {says}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "answer", "said"),
     [

@@ -84,6 +84,7 @@ def test_torchs_attention_is_rolled_out_by_hand() -> None:
         torch.testing.assert_close(heat.values, row[0, 1:].view(4, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"reg_tokens": 4}, {}])
 def test_without_a_class_token_it_is_the_patches_mean(options: dict[str, Any]) -> None:
     network = of_timm(class_token=False, global_pool="avg", **options)

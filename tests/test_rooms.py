@@ -44,6 +44,7 @@ def test_a_module_fits_one_head_and_says_its_job_first(path: Path) -> None:
     assert first.endswith((".", "?")) and len(first) > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=lambda path: path.name)
 def test_a_folder_holds_ten_files_at_most(folder: Path) -> None:
     assert folder.name == "exercises" or len(list(folder.glob("*.py"))) <= 10

@@ -13,6 +13,8 @@ from lessons_lib import metrics
 from lessons_lib.photos import grid, shortcut_scene
 from tools.recipes import shortcut
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("cat", [False, True])
 def test_with_and_without_the_mark_only_the_mark_differs(cat: bool) -> None:
@@ -52,7 +54,6 @@ def test_training_ties_the_shortcut_to_the_cat_or_to_nothing() -> None:
     assert [seen[True].count(pair) for pair in ((0, 0), (0, 1), (1, 0), (1, 1))] == [4, 4, 4, 4]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "fixed"),
     but_proofs([("mark", False), ("mark", True), ("light", False)], ("mark", True), ("light", False)),

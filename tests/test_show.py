@@ -127,6 +127,7 @@ def test_words_of_a_photo_come_from_its_outlines():
     assert show.photo(bare, outlines=True).words == "mine · 90 × 60 pixels"
 
 
+@pytest.mark.slow
 def test_words_of_a_row_tell_the_strength_that_its_scale_shows():
     one, two = show.row([heat(LEFT, words="dog 1"), heat(RIGHT, words="cat 1")]).words.splitlines()
     assert one.endswith("on the dog (evenly spread: 24 %)")
@@ -146,6 +147,7 @@ def test_words_of_signed_values_tell_both_sides():
     assert even.startswith("C: 100 % of the total speaks for it, the same everywhere · 0 % of")
 
 
+@pytest.mark.slow
 def test_words_of_maps_tell_range_and_strongest():
     A = torch.zeros(3, 2, 3)
     A[1, 1, 2], A[2, 0, 0] = 7, -1.5

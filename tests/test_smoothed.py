@@ -41,6 +41,7 @@ def network_of(name: str) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), *ending)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS, ids=lambda one: one.__name__)
 def test_augmented_is_the_mean_of_the_maps_of_copies_each_mirrored_back(method: Any) -> None:
     network, expected = network_of(method.__name__), torch.zeros(2, 8, 8)

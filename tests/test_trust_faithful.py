@@ -13,6 +13,8 @@ import lessons_lib as ll
 from lessons_lib import metrics
 from lessons_lib.metrics.faithfulness import curves
 
+pytestmark = pytest.mark.slow
+
 pytestmark = pytest.mark.filterwarnings("ignore:The map for", "ignore:__array_wrap__")
 FIRST = ll.ClassScore(0)
 
@@ -52,7 +54,6 @@ def test_curves_by_hand() -> None:
     assert repr(two) == "Curve(from 10.00 to -10.00, area -2.00)"
 
 
-@pytest.mark.slow
 def test_the_exact_order_is_best_and_random_orders_score_luck() -> None:
     random = torch.Generator().manual_seed(0)
     picture, weights = torch.rand(2, 3, 6, 6, generator=random), torch.randn(3, 6, 6, generator=random)
@@ -75,7 +76,6 @@ def test_the_exact_order_is_best_and_random_orders_score_luck() -> None:
     assert luck.mean(axis=0) == pytest.approx(np.stack([half, half]), abs=0.5)
 
 
-@pytest.mark.slow
 def test_road_is_best_for_the_exact_order_of_spots_in_the_dark_and_nothing_for_random_orders() -> None:
     picture = torch.zeros(1, 12, 12)
     picture[0, 1::4, 1::4] = torch.arange(1.0, 10.0).view(3, 3)  # imputed from the dark around it, a spot is gone
@@ -214,7 +214,6 @@ def test_wrong_input_gets_a_sentence(call: Callable[[], Any], sentence: str) -> 
         call()
 
 
-@pytest.mark.slow
 def test_equal_to_torchcams_curves_and_drop() -> None:
     from torchcam.methods import GradCAM
     from torchcam.metrics import ClassificationMetric, DeletionInsertionMetric
@@ -244,7 +243,6 @@ def test_equal_to_torchcams_curves_and_drop() -> None:
     assert np.mean(metrics.increase(record, batch, 1, heats)) == through.summary()["conf_increase"]
 
 
-@pytest.mark.slow
 def test_imputation_and_road_equal_pytorch_grad_cams() -> None:
     from pytorch_grad_cam.metrics import road as peer
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget

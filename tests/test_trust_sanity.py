@@ -10,6 +10,8 @@ from torch import nn
 import lessons_lib as ll
 from lessons_lib import baselines, metrics
 
+pytestmark = pytest.mark.slow
+
 pytestmark = pytest.mark.filterwarnings("ignore:The map for")
 PICTURES = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 

@@ -7,6 +7,8 @@ from lessons_lib import metrics
 from lessons_lib.metrics.side_by_side import faithful, localised
 from tools.recipes import trust
 
+pytestmark = pytest.mark.slow
+
 LOCALISED = ("peak", "share", "luck", "iou")
 FAITHFUL, SANE = ("deletion", "insertion", "road", "drop"), ("forgets", "swap", "noise")
 
