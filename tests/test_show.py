@@ -14,6 +14,7 @@ import pytest
 import torch
 from matplotlib import figure as mpl
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
 import lessons_lib as ll
@@ -22,6 +23,7 @@ from lessons_lib.core.heatmap import Heatmap
 from lessons_lib.core.records import Outlined, Photo
 from lessons_lib.show.figure import Figure
 from lessons_lib.show.figures import COLOURS
+from lessons_lib.show.values import WIDEST
 
 LIBRARY = Path(ll.__file__).parent
 GREY = (90, 120, 150)
@@ -251,3 +253,10 @@ def test_an_error_while_drawing_is_not_swallowed():
     assert "<img" in view.value
     with pytest.raises(ValueError, match=r"None makes no control for 'k': give \(lowest, highest, step\)"):
         show.vary(lambda k: show.photo(photo()), k=None)
+
+
+def test_a_row_of_many_maps_is_drawn_smaller_and_nothing_under_a_panel_is_cut():
+    few, many = show.signed([heat(LEFT)] * 3), show.signed([heat(LEFT)] * 7)
+    assert many.width < 1.2 * 100 * WIDEST < 7 * few.width / 3
+    assert not [text.get_text() for text in many.figure.findobj(Text) if "…" in text.get_text()]
+    assert "most at row" in many.words

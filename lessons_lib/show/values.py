@@ -36,7 +36,8 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *,
     titles = given.titles(titles, [heat.words for heat in heats])
     beside = photo and _one_photo(heats)
     height, width = heats[0].values.shape
-    inches = min(2.6, WIDEST / (len(heats) + 1)) if beside else None
+    room = WIDEST / (len(heats) + 1)
+    inches, narrow = (min(2.6, room), room < 2.6) if beside else (None, False)
     figure, axes = _canvas(1, len(heats) + beside, (width, height), inches, titled=True, told=True)
     if beside:
         _crop(axes[0], heats[0], letters=10)
@@ -49,7 +50,8 @@ def signed(heats: Sequence[HeatmapLike], titles: Sequence[str] | None = None, *,
         ax.set_title(title, fontsize=10)
         speaks_for, against, values = _for_and_against(heat.values)
         told.append(f"{title}: {speaks_for} · {against} · {values}")
-        under(ax, [one.replace(" of the total speaks", "") for one in (speaks_for, against)])
+        below = [one.replace(" of the total speaks", "") for one in (speaks_for, against)]
+        under(ax, [one.partition(",")[0] for one in below] if narrow else below)  # where it is most, the words say
     _bar(figure, axes, Normalize(-top, top), "RdBu_r", "against ← value → for")
     return Figure(figure, "\n".join(told), "")
 
