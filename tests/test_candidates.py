@@ -259,3 +259,47 @@ def test_a_head_of_zeros_is_told_apart_from_a_network_without_maps() -> None:
     assert len(ll.layers(network, torch.randn(1, 3, 64, 64))) > 50
     with pytest.raises(ValueError, match=r"zero at every layer of this VisionTransformer.* Load trained weights"):
         ll.explain(network, torch.randn(1, 3, 64, 64))
+
+
+class Lost(nn.Module):
+    """Patches that go through an operation of which it is not known what it does to places, then through layers."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 4, 8, stride=8)
+        self.blocks = nn.Sequential(*[nn.Sequential(nn.LayerNorm(4), nn.GELU()) for _ in range(blocks)])
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).mT.sort(dim=1).values
+        answer: Tensor = self.head(self.blocks(tokens).mean(dim=1))
+        return answer
+
+
+def test_where_nearly_all_layers_are_lost_no_early_one_is_taken_without_a_word() -> None:
+    torch.manual_seed(0)
+    network, picture = Lost(5).eval(), torch.rand(1, 3, 32, 48)
+    with pytest.raises(ValueError) as raised:
+        ll.explain(network, picture, 0)
+    assert str(raised.value) == (
+        "Of the layers of this Lost only 1 can be followed to places in the picture, the last one 'patches', and 10 "
+        "can't. Name it, `layer='patches'`, if it is the one you mean; or name one of the others, such as 'blocks', "
+        "and say with a layout in the model's record how its output becomes maps N × C × H × W, "
+        "`ll.Explainable(network, layout=…)`."
+    )
+    (early,) = ll.explain(network, picture, 0, layer="patches")
+    assert early.values.shape == (4, 6)
+
+    def laid(emitted: Tensor) -> Tensor:
+        return emitted if emitted.ndim == 4 else emitted.mT.unflatten(2, (4, 6))
+
+    for layer in ("blocks", None):
+        (late,) = ll.explain(ll.Explainable(network, layout=laid), picture, 0, layer=layer)
+        assert (late.layer, late.values.shape) == ("blocks", (4, 6))
+
+
+def test_a_few_lost_layers_behind_those_that_are_followed_are_let_be() -> None:
+    torch.manual_seed(0)
+    (heat,) = ll.explain(Lost(4).eval(), torch.rand(1, 3, 32, 48), 0)
+    assert (heat.layer, heat.chosen) == ("patches", "the last that has a say and can be followed")
+    assert len(ll.layers(Lost(5).eval(), torch.rand(1, 3, 32, 48), 0)) == 1

@@ -52,6 +52,9 @@ def tokens(A: Tensor) -> Tensor:
     return A.flatten(2).mT
 
 
+QUARTERS = torch.eye(3).repeat_interleave(4, dim=1) / 4
+
+
 def special(count: int) -> Arranged:
     return lambda A: torch.cat([torch.zeros(len(A), count, 3), tokens(A)], dim=1)
 
@@ -76,6 +79,10 @@ ARRANGED: dict[str, Arranged] = {
     "attended to": lambda A: tokens(A) + 0 * F.scaled_dot_product_attention(*[tokens(A)] * 3),
     "mixed among tokens": lambda A: tokens(A) + 0 * (torch.ones(35, 35) @ tokens(A)),
     "in windows and back": lambda A: A.unflatten(3, (1, 7)).permute(0, 2, 3, 4, 1).flatten(2, 3),
+    "unfolded": lambda A: F.unfold(A, 1),
+    "unfolded with a margin and back": lambda A: F.unfold(A, 3, padding=1)[:, 4::9].unflatten(2, (5, 7)),
+    "unfolded to tokens": lambda A: F.linear(F.unfold(F.interpolate(A, scale_factor=2), 2, stride=2).mT, QUARTERS),
+    "unfolded and folded": lambda A: F.fold(F.unfold(A, (5, 1), stride=(5, 1)), (5, 7), (5, 1), stride=(5, 1)),
     "written over": lambda A: A.clone().relu_().add_(0.0),
 }
 
@@ -144,6 +151,7 @@ REFUSED: dict[str, tuple[Arranged, str]] = {
     "steps": (Recurrent(), LOST),
     "sorted": (lambda A: tokens(A).sort(dim=1).values, LOST),
     "sampled": (lambda A: F.grid_sample(A, torch.rand(1, 5, 7, 2), align_corners=False), LOST),
+    "folded over one another": (lambda A: F.fold(F.unfold(A, 3, padding=1), (5, 7), 3, padding=1), LOST),
     "mixed": (lambda A: torch.rand(35, 35) @ tokens(A), NOWHERE),
     "pruned": (lambda A: tokens(A)[:, SHUFFLE[:21]], "its 21 tokens that have a place do not fill a grid"),
     "twice": (lambda A: tokens(A)[:, [1, *range(1, 35)]], "several of its tokens stand for one place"),

@@ -20,6 +20,11 @@ from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets.base import Local, Target, score, states
 from lessons_lib.core.targets.given import one_each
 
+OF_FOLLOWED = " and can be followed"
+
+_MOST_LOST = 9
+"""So many layers can be lost for each that is followed, as in a recurrent head; with more, no layer is chosen."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -78,7 +83,7 @@ def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[str
     Raises:
         ValueError: there is none.
     """
-    found, looked = _looked(model, batch, aims)
+    found, looked, lost = _looked(model, batch, aims)
     if found and not any(candidate.gradient for candidate in found):
         raise ValueError(
             f"The gradient of the score is zero at every layer of this {type(model.network).__name__}, so nothing in "
@@ -97,14 +102,29 @@ def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[str
             f"No layer of this {kind} emits maps on which the score depends: say at which layer to look with "
             f"`layer=…`; it has {children}."
         )
+    if not model.layout and len(lost) > _MOST_LOST * len(found):
+        raise ValueError(
+            f"Of the layers of this {type(model.network).__name__} only {len(found)} can be followed to places in the "
+            f"picture, the last one {found[-1].layer!r}, and {len(lost)} can't. Name it, `layer={found[-1].layer!r}`, "
+            f"if it is the one you mean; or name one of the others, such as {lost[-1]!r}, and say with a layout in the "
+            "model's record how its output becomes maps N × C × H × W, `ll.Explainable(network, layout=…)`."
+        )
     local = any(isinstance(term, Local) for aim in aims for _, term in aim.terms())
     whole = all(aim.part(model.network) is model.network for aim in aims)
     taken, why = choice.chosen(looked, whole and (local or looked[0].spot is not None))
-    return found[taken].layer, why
+    return found[taken].layer, f"{why}{OF_FOLLOWED * (bool(lost) and why == choice.LAST)}"
 
 
-def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[Candidates, list[choice.Looked]]:
-    """Return a network's candidates and what is seen there, for a batch that is ready and a target for each picture."""
+def _looked(
+    model: Explainable, batch: Tensor, aims: Sequence[Target]
+) -> tuple[Candidates, list[choice.Looked], list[str]]:
+    """Return a network's candidates, what is seen there, and the layers whose output can't be followed.
+
+    Args:
+        model: the network's record.
+        batch: ready for the network.
+        aims: a target for each picture.
+    """
     network = model.network
     runs: Counter[nn.Module] = Counter()
     emitted: dict[int, tuple[Tensor, dict[str, tuple[int, bool]]]] = {}
@@ -150,7 +170,7 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
             )
             raise RuntimeError(silent[-1] + asks)
         if not emitted:
-            return Candidates(), []
+            return Candidates(), [], []
         asked = Question(torch.stack(scores), None, [])
         reached = asked.gradients_to([one for one, _ in kept])
         spots: dict[int, Tensor] | None = None
@@ -172,6 +192,7 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
     modules = {name: module for module, name in names.items()}
     read = followed(network, batch, {modules[name]: tensor for tensor, name in owned if name})
     found, looked, cells, refused = Candidates(), list[choice.Looked](), list[int](), None
+    lost = [name for one, name in owned if name and id(one) in reached and read[modules[name]].lost]
     for tensor, outermost in owned:
         if outermost is None:
             continue
@@ -207,7 +228,7 @@ def _looked(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[
             f"The maps of this {type(network).__name__} have one cell each for pictures of {_size(batch)}, so there is "
             "nothing to see: give larger pictures."
         )
-    return found, looked
+    return found, looked, lost
 
 
 def _size(batch: Tensor) -> str:

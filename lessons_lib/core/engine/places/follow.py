@@ -17,7 +17,7 @@ from lessons_lib.core.engine.places.positions import (
     together,
     unknown,
 )
-from lessons_lib.core.engine.places.windows import through, window_of
+from lessons_lib.core.engine.places.windows import folded, through, unfolded, window_of
 
 # Operations by what they do to places. One that is in no list, and that torch does not call pointwise, loses them.
 _SAME = {
@@ -133,6 +133,10 @@ class Follower(TorchDispatchMode):
             if name in _PADDED:
                 self._margins[made] = given, tuple(args[1])
                 return self._padded(given, args[1])
+            if name == "im2col":
+                return unfolded(given, func, args, made)
+            if name == "col2im":
+                return folded(given, func, args)
             if name in _REDUCED:
                 return self._reduced(given, args, kwargs, made)
             if (window := window_of(name, args)) is not None:

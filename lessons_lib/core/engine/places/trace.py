@@ -21,6 +21,9 @@ from lessons_lib.core.engine.places.reading import Reading, read
 PATIENCE = 2.0
 """What takes longer than this, in seconds, shows a progress bar."""
 
+LOST = "where in the picture its numbers come from can't be followed"
+"""Why nothing can be read of what comes out of an operation that is not known here."""
+
 Region = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
 
@@ -56,6 +59,11 @@ class Followed:
     def found(self) -> list[Reading]:
         """How those tensors are read that are."""
         return [how for how in self.readings if how]
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is not known where its numbers come from; otherwise it is known that they stand for no places."""
+        return LOST in self.why
 
     @property
     def __name__(self) -> str:
@@ -205,7 +213,7 @@ def _read(seen: _Seen, pictures: int) -> Reading | str:
     if seen.sums_to_one:
         return "each of its rows sums to 1: these are attention weights, from token to token, not a picture"
     if seen.places is None or len(seen.shape) not in (3, 4):
-        return "where in the picture its numbers come from can't be followed"
+        return LOST
     try:
         return read(seen.places, pictures)
     except ValueError as error:

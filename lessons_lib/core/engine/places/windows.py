@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lessons_lib.core.engine.places.positions import Places, mixed, narrow, sampled
+from lessons_lib.core.engine.places.positions import Places, compact, mixed, narrow, sampled
 
 _POOLS = ("avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "mkldnn_max_pool2d")
 _RESIZED = ("_adaptive_avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "upsample_", "_upsample_")
@@ -42,6 +42,31 @@ def through(given: Places, name: str, out: Tensor, size: tuple[int, int]) -> Pla
     rows, heights = _small(given.rows, given.heights, size[0] / 2)
     columns, widths = _small(given.columns, given.widths, size[1] / 2)
     return Places(rows, columns, heights, widths, given.pictures).each(lambda x: x.expand(out.shape))
+
+
+def unfolded(given: Places, func: Any, args: Any, out: Tensor) -> Places:
+    """Return the places of patches that are cut out and laid in a row, N×C·h·w×patches, as by `nn.Unfold`.
+
+    Patches side by side keep each number's own place; of those that overlap, each stands for its cell, as a
+    convolution's window does.
+    """
+    sides, dilation, padding, steps = args[1:]
+    if (list(steps), list(dilation), list(padding)) == (list(sides), [1, 1], [0, 0]):
+        return given.each(lambda x: compact(func(x, *args[1:])))
+    for axis, side, apart, margin, step in zip((2, 3), sides, dilation, padding, steps, strict=True):
+        before = given.rows.shape[axis]
+        after = (before + 2 * margin - apart * (side - 1) - 1) // step + 1
+        given = sampled(given, axis, (torch.arange(after, device="cpu") + 0.5) * before / after - 0.5, before / after)
+    each = out.shape[1] // given.rows.shape[1]
+    return given.each(lambda x: x.flatten(2).repeat_interleave(each, dim=1))
+
+
+def folded(given: Places, func: Any, args: Any) -> Places | None:
+    """Return the places of patches side by side that are laid back to maps, as by `nn.Fold`; None if they overlap."""
+    sides, dilation, padding, steps = args[2:]
+    if (list(steps), list(dilation), list(padding)) != (list(sides), [1, 1], [0, 0]):
+        return None
+    return given.each(lambda x: compact(func(x, *args[1:])))
 
 
 def _small(middles: Tensor, extents: Tensor, most: float) -> tuple[Tensor, Tensor]:
