@@ -243,7 +243,7 @@ def _heat(ax: Axes, heat: HeatmapLike, top: float, opacity: float, luck: bool = 
         outline(ax, heat)
 
 
-def _bar(figure: mpl.Figure, axes: list[Axes], norm: Normalize, colours: str, label: str) -> None:
-    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.8, pad=0.02, aspect=18)
+def _bar(figure: mpl.Figure, axes: list[Axes], norm: Normalize, colours: str, label: str, pad: float = 0.02) -> None:
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.8, pad=pad, aspect=18)
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=8)

@@ -159,7 +159,8 @@ def grid(heats: Sequence[Sequence[HeatmapLike]], rows: Sequence[str], columns: S
         if column == 0:
             place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "gid": UNDER}
             ax.annotate(names[row], (0, 0.5), (-4, 0), ha="right", va="center", fontsize=8, **place)
-    _bar(figure, axes, Normalize(0, 1), COLOURS, "heat ÷ its peak")
+    last = axes[len(above) - 1 :: len(above)]  # the layout measures the bar again for each that it belongs to
+    _bar(figure, last, Normalize(0, 1), COLOURS, "heat ÷ its peak", pad=0.1)
     told = [f"columns: {', '.join(above)}"]
     for name, line in zip(names, lines, strict=True):
         parts = []

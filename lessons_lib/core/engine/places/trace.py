@@ -108,7 +108,25 @@ class _Seen(NamedTuple):
     places: Places | None
 
 
-_known: WeakKeyDictionary[nn.Module, dict[Any, dict[nn.Module, Followed]]] = WeakKeyDictionary()
+@dataclass(frozen=True)
+class _Run:
+    """What every module put out in one run that was followed, and how that is read, as far as anybody asked."""
+
+    pictures: int
+    canvas: Region
+    seen: WeakKeyDictionary[nn.Module, list[_Seen]]
+    known: WeakKeyDictionary[nn.Module, Followed]
+
+    def shapes(self, module: nn.Module) -> list[torch.Size]:
+        return [one.shape for one in self.seen.get(module, ())]
+
+    def of(self, module: nn.Module) -> Followed:
+        if module not in self.known:
+            self.known[module] = _followed(self.seen[module], self.pictures, self.canvas)
+        return self.known[module]
+
+
+_runs: WeakKeyDictionary[nn.Module, dict[Any, _Run]] = WeakKeyDictionary()
 
 
 def followed(network: nn.Module, inputs: Tensor, emitted: Mapping[nn.Module, Emitted]) -> dict[nn.Module, Followed]:
@@ -122,50 +140,45 @@ def followed(network: nn.Module, inputs: Tensor, emitted: Mapping[nn.Module, Emi
         inputs: what the network was given, N×C×H×W.
         emitted: the modules, and what each put out in the run at hand.
     """
-    known = _known.setdefault(network, {}).setdefault(tuple(inputs.shape), {})
-    shapes = {module: tuple(one.shape for one in _held(output)) for module, output in emitted.items()}
-    if missing := [module for module in emitted if module not in known or known[module].shapes != shapes[module]]:
-        known.update(_run(network, inputs, {module: emitted[module] for module in missing}))
-    return {module: known[module] for module in emitted}
+    runs, shape = _runs.setdefault(network, {}), tuple(inputs.shape)
+    shapes = {module: [one.shape for one in _held(output)] for module, output in emitted.items()}
+    if shape not in runs or any(runs[shape].shapes(module) != each for module, each in shapes.items()):
+        runs[shape] = _run(network, inputs, shapes)
+    return {module: runs[shape].of(module) for module in emitted}
 
 
 def _held(emitted: Emitted) -> list[Tensor]:
     """Return a layer's tensors; torch's attention gives its output and, unless asked for, no weights."""
-    return tensors(emitted[:1] if isinstance(emitted, tuple) and emitted[-1] is None else emitted)
+    without = emitted[:1] if isinstance(emitted, tuple) and len(emitted) == 2 and emitted[1] is None else emitted
+    return tensors(without)
 
 
-def _run(network: nn.Module, inputs: Tensor, emitted: Mapping[nn.Module, Emitted]) -> dict[nn.Module, Followed]:
-    found = {module: [_Seen(one.shape, False, None) for one in _held(output)] for module, output in emitted.items()}
+def _run(network: nn.Module, inputs: Tensor, shapes: Mapping[nn.Module, list[torch.Size]]) -> _Run:
+    seen = WeakKeyDictionary({module: [_Seen(one, False, None) for one in each] for module, each in shapes.items()})
     given = inputs.detach().clone()
     follower = Follower(given)
 
-    def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
-        found[module] = [_Seen(one.shape, _sums_to_one(one), follower.places(one)) for one in _held(output)]
-
     # The run at hand went well, so what fails here is following it: layers that did not run yet are not read.
-    with (
-        left_as_found(network) as modules,
-        _bar(modules) as ended,
-        suppress(Exception),
-        torch.no_grad(),
-        hooked(modules, after=ended),
-        hooked(emitted, after=keep),
-        follower,
-    ):
-        network(given)
-    canvas = _canvas(follower, inputs)
-    return {module: _followed(held, len(inputs), canvas) for module, held in found.items()}
+    with left_as_found(network) as modules, _bar(modules) as ended:
+
+        def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
+            seen[module] = [_Seen(one.shape, _sums_to_one(one), follower.places(one)) for one in _held(output)]
+            ended(module)
+
+        with suppress(Exception), torch.no_grad(), hooked(modules, after=keep), follower:
+            network(given)
+    return _Run(len(inputs), _canvas(follower, inputs), seen, WeakKeyDictionary())
 
 
 @contextmanager
-def _bar(modules: Collection[nn.Module]) -> Iterator[Callable[..., None]]:
-    """Yield a hook for modules that shows how many of them have run, in a bar that is only seen after two seconds."""
+def _bar(modules: Collection[nn.Module]) -> Iterator[Callable[[nn.Module], None]]:
+    """Yield what is told of each module that has run; it shows how many did, in a bar seen only after two seconds."""
     from tqdm.auto import tqdm
 
     silent, title, met = calling.silent(), "following the network, this once", set[nn.Module]()
     with tqdm(desc=title, total=len(modules), unit="module", delay=PATIENCE, leave=False, disable=silent) as bar:
 
-        def ended(module: nn.Module, *_: Any) -> None:
+        def ended(module: nn.Module) -> None:
             if module not in met:
                 met.add(module)
                 bar.update()
