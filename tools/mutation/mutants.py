@@ -21,11 +21,17 @@ ROOMS = {
     "core/engine": 2,
     "core/engine/places": 2,
     "core/targets": 2,
+    "core/methods": 1,
+    "core/layers": 1,
+    "core/accepted": 1,
     "show": 2,
     "photos": 1,
     "metrics": 1,
+    "metrics/faithfulness": 1,
+    "models": 1,
     "baselines": 1,
     "teach": 1,
+    "teach/explorer": 1,
 }
 """The rooms that are tried, each a folder without those under it, and how many shares of the sample it gets."""
 

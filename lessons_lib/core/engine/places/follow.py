@@ -59,7 +59,10 @@ class Follower(TorchDispatchMode):
 
     Attributes:
         canvas: the places of what the first convolution was given; None before it ran.
+        resting: while it is true, operations are let through.
     """
+
+    resting = False
 
     def __init__(self, batch: Tensor) -> None:
         super().__init__()
@@ -75,6 +78,8 @@ class Follower(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if self.resting:
+            return func(*args, **kwargs)
         if torch.is_inference_mode_enabled():  # in which an operation is not taken apart before it comes here
             with self:
                 if (made := func.decompose(*args, **kwargs)) is not NotImplemented:

@@ -162,7 +162,9 @@ def _run(network: nn.Module, inputs: Tensor, shapes: Mapping[nn.Module, list[tor
     with left_as_found(network) as modules, _bar(modules) as ended:
 
         def keep(module: nn.Module, _inputs: Any, output: Any) -> None:
+            follower.resting = True
             seen[module] = [_Seen(one.shape, _sums_to_one(one), follower.places(one)) for one in _held(output)]
+            follower.resting = False
             ended(module)
 
         with suppress(Exception), torch.no_grad(), hooked(modules, after=keep), follower:
@@ -189,7 +191,8 @@ def _bar(modules: Collection[nn.Module]) -> Iterator[Callable[[nn.Module], None]
 def _sums_to_one(tensor: Tensor) -> bool:
     if tensor.ndim not in (3, 4) or not tensor.shape[-2] == tensor.shape[-1] > 1:
         return False
-    return bool(((tensor.float().sum(dim=-1) - 1).abs() < 1e-3).all())
+    first = float(tensor[(0,) * (tensor.ndim - 1)].sum())  # mostly it says it, and all the others are let be
+    return abs(first - 1) < 1e-3 and bool(((tensor.float().sum(dim=-1) - 1).abs() < 1e-3).all())
 
 
 def _canvas(follower: Follower, inputs: Tensor) -> Region:
