@@ -97,7 +97,8 @@ def _of_tensor(pictures: Tensor) -> tuple[list[Photo], Tensor, list[Region]]:
         )
     batch = pictures if pictures.ndim == 4 else pictures[None]
     height, width = batch.shape[2:]
-    return [_Shown(one) for one in batch], batch, [(0.0, 0.0, float(width), float(height))] * len(batch)
+    seen = batch.detach().float().cpu().numpy().copy()  # all at once: of a small network, each by itself would show
+    return [_Shown(one) for one in seen], batch, [(0.0, 0.0, float(width), float(height))] * len(batch)
 
 
 _NO_PICTURE = "There is no picture to explain: give one or more."
@@ -144,12 +145,12 @@ class _Shown(Photo):
 
     given: np.ndarray
 
-    def __init__(self, image: Tensor | Image.Image, objects: tuple[Outlined, ...] = (), title: str = ""):
+    def __init__(self, image: np.ndarray | Image.Image, objects: tuple[Outlined, ...] = (), title: str = ""):
         vars(self).update(objects=objects, title=title)
         if isinstance(image, Image.Image):  # by `dataclasses.replace`
             vars(self).update(image=image)
         else:
-            vars(self).update(given=image.detach().float().cpu().numpy().copy())
+            vars(self).update(given=image)
 
     @cached_property
     def image(self) -> Image.Image:

@@ -186,7 +186,8 @@ def _walked(network: nn.Module) -> list[nn.Module]:
 def _sound(network: nn.Module, modules: list[nn.Module]) -> list[nn.Parameter]:
     """Return the network's parameters, each once, if gradients can be asked of it."""
     # By id, as a tensor's own hash is slow enough to show in a small network.
-    parameters = list({id(p): p for module in modules for p in module._parameters.values() if p is not None}.values())
+    held = [module._parameters for module in modules if module._parameters]
+    parameters = list({id(p): p for each in held for p in each.values() if p is not None}.values())
     name = type(network).__name__
     lazy = [module for module in modules if isinstance(module, LazyModuleMixin)]
     if any(map(is_lazy, parameters)) or any(module.has_uninitialized_params() for module in lazy):
