@@ -96,6 +96,14 @@ def test_whatever_the_order_each_cell_comes_out_where_it_lies_on_the_picture(wha
         assert heat.region == (0.0, 0.0, 56.0, 40.0)
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_global_pooling_is_one_cell_however_its_channels_lie(order: torch.memory_format) -> None:
+    network = Arranging(lambda A: F.adaptive_avg_pool2d(A.contiguous(memory_format=order), 1))
+    with pytest.warns(UserWarning, match="the activations at layer are the same everywhere"):
+        (heat,) = of(network, PICTURES[:1])
+    torch.testing.assert_close(heat.values, EXPECTED[:1].mean((1, 2), keepdim=True)[0])
+
+
 @pytest.mark.parametrize("what", ARRANGED)
 def test_a_channel_is_taken_away_wherever_it_lies(what: str) -> None:
     picture = PICTURES[:1] + torch.tensor([0.0, 1.0, 2.0]).view(3, 1, 1)  # three channels that weigh differently

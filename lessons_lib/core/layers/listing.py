@@ -102,23 +102,23 @@ def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[str
             f"No layer of this {kind} emits maps on which the score depends: say at which layer to look with "
             f"`layer=…`; it has {children}."
         )
-    if not model.layout and len(lost) > _MOST_LOST * len(found):
+    if len(lost) > _MOST_LOST * len(found):
         raise ValueError(
             f"Of the layers of this {type(model.network).__name__} only {len(found)} can be followed to places in the "
             f"picture, the last one {found[-1].layer!r}, and {len(lost)} can't. Name it, `layer={found[-1].layer!r}`, "
-            f"if it is the one you mean; or name one of the others, such as {lost[-1]!r}, and say with a layout in the "
-            "model's record how its output becomes maps N × C × H × W, `ll.Explainable(network, layout=…)`."
+            f"if it is the one you mean; or name one of the others, such as {lost[-1][0]!r}, and say with a layout in "
+            "the model's record how its output becomes maps N × C × H × W, `ll.Explainable(network, layout=…)`."
         )
     local = any(isinstance(term, Local) for aim in aims for _, term in aim.terms())
     whole = all(aim.part(model.network) is model.network for aim in aims)
     taken, why = choice.chosen(looked, whole and (local or looked[0].spot is not None))
-    return found[taken].layer, f"{why}{OF_FOLLOWED * (bool(lost) and why == choice.LAST)}"
+    return found[taken].layer, why + OF_FOLLOWED * (why == choice.LAST and any(before > taken for _, before in lost))
 
 
 def _looked(
     model: Explainable, batch: Tensor, aims: Sequence[Target]
-) -> tuple[Candidates, list[choice.Looked], list[str]]:
-    """Return a network's candidates, what is seen there, and the layers whose output can't be followed.
+) -> tuple[Candidates, list[choice.Looked], list[tuple[str, int]]]:
+    """Return a network's candidates, what is seen there, and layers that can't be followed with how many come before.
 
     Args:
         model: the network's record.
@@ -192,7 +192,7 @@ def _looked(
     modules = {name: module for module, name in names.items()}
     read = followed(network, batch, {modules[name]: tensor for tensor, name in owned if name})
     found, looked, cells, refused = Candidates(), list[choice.Looked](), list[int](), None
-    lost = [name for one, name in owned if name and id(one) in reached and read[modules[name]].lost]
+    lost = list[tuple[str, int]]()
     for tensor, outermost in owned:
         if outermost is None:
             continue
@@ -201,6 +201,8 @@ def _looked(
             maps = maps_of(tensor, layout)
         except (ValueError, TypeError, RuntimeError) as error:
             refused = error  # no picture, or none that the record's own layout takes: not a candidate
+            if not model.layout and id(tensor) in reached and read[modules[outermost]].lost:
+                lost.append((outermost, len(found)))
             continue
         cells.append(maps.shape[2:].numel())
         if cells[-1] < 2:
