@@ -28,7 +28,7 @@ MANY = [mutant(room, number) for room in ROOMS for number in range(60)]
 
 
 def test_of_each_room_as_many_are_drawn_as_its_shares() -> None:
-    rooms = [one.room for one in drawn(MANY, 140, seed=1)]
+    rooms = [one.room for one in drawn(MANY, 10 * sum(ROOMS.values()), seed=1)]
     assert {room: rooms.count(room) for room in ROOMS} == {room: 10 * share for room, share in ROOMS.items()}
 
 
