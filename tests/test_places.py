@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import deform_conv2d
 
 import lessons_lib as ll
 from lessons_lib.core.engine.places import layouts, trace
@@ -79,6 +80,11 @@ ARRANGED: dict[str, Arranged] = {
     "attended to": lambda A: tokens(A) + 0 * F.scaled_dot_product_attention(*[tokens(A)] * 3),
     "mixed among tokens": lambda A: tokens(A) + 0 * (torch.ones(35, 35) @ tokens(A)),
     "in windows and back": lambda A: A.unflatten(3, (1, 7)).permute(0, 2, 3, 4, 1).flatten(2, 3),
+    "gated": lambda A: F.glu(torch.cat([A, 0 * A + 40], dim=1), dim=1),
+    "gated tokens": lambda A: F.glu(torch.cat([tokens(A), 0 * tokens(A) + 40], dim=2)),
+    "deformed": lambda A: deform_conv2d(A, torch.zeros(len(A), 2, 5, 7), torch.eye(3)[:, :, None, None]),
+    "unpooled": lambda A: F.max_unpool2d(*F.max_pool2d(A, 1, return_indices=True), 1),
+    "by rarer activations": lambda A: -(-F.logsigmoid(F.rrelu(A))).expm1().log(),
     "unfolded": lambda A: F.unfold(A, 1),
     "unfolded with a margin and back": lambda A: F.unfold(A, 3, padding=1)[:, 4::9].unflatten(2, (5, 7)),
     "unfolded to tokens": lambda A: F.linear(F.unfold(F.interpolate(A, scale_factor=2), 2, stride=2).mT, QUARTERS),

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from lessons_lib.core.engine.places import operations
 from lessons_lib.core.engine.places.positions import (
     Places,
     compact,
@@ -19,37 +20,6 @@ from lessons_lib.core.engine.places.positions import (
     varies,
 )
 from lessons_lib.core.engine.places.windows import folded, through, unfolded, window_of
-
-# Operations by what they do to places. One that is in no list, and that torch does not call pointwise, loses them.
-_SAME = {
-    *("native_layer_norm", "native_group_norm", "native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm"),
-    *("_native_batch_norm_legit_no_training", "_batch_norm_no_update", "batch_norm", "layer_norm", "group_norm"),
-    *("_softmax", "_log_softmax", "_safe_softmax", "native_dropout", "_to_copy", "copy", "lift_fresh"),
-    *("_fused_rms_norm", "rms_norm", "hardswish", "hardsigmoid", "hardtanh", "relu6", "silu", "mish", "gelu"),
-    *("leaky_relu", "prelu", "_prelu_kernel", "elu", "softplus", "celu", "selu", "clamp", "dropout"),
-}
-_MOVED = {
-    *("view", "_unsafe_view", "reshape", "_reshape_alias", "permute", "transpose", "t", "expand", "unsqueeze"),
-    *("squeeze", "select", "slice", "split", "split_with_sizes", "unsafe_split", "unbind", "alias", "detach", "clone"),
-    *("roll", "flip", "index", "index_select", "gather", "repeat", "pixel_shuffle", "pixel_unshuffle", "unfold"),
-    *("diagonal", "channel_shuffle", "contiguous", "chunk", "narrow", "movedim", "flatten", "unflatten"),
-    *("split_copy", "permute_copy", "view_copy", "_unsafe_index", "rot90", "tile"),
-}
-_JOINED = {"cat", "stack", "concatenate"}
-_PADDED = {"constant_pad_nd", "reflection_pad2d", "replication_pad2d", "reflection_pad1d", "replication_pad1d"}
-_REDUCED = {"mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "logsumexp", "norm"} | {
-    "linalg_vector_norm",
-    "prod",
-    "median",
-}
-_PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1, "addbmm": 1, "linear": 0, "mv": 0}
-_ATTENTION = {
-    *("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention"),
-    *("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention"),
-    *("_scaled_dot_product_attention_math", "_scaled_dot_product_attention_math_for_mps"),
-    *("_scaled_dot_product_fused_attention_overrideable", "scaled_dot_product_attention"),
-    *("_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
-}
 
 
 class Follower(TorchDispatchMode):
@@ -108,13 +78,13 @@ class Follower(TorchDispatchMode):
 
     def _of(self, name: str, func: Any, args: Any, kwargs: Any, made: Any) -> Any:
         first: Any = args[0] if args else None
-        if name in _JOINED:
+        if name in operations.JOINED:
             if not any(self.places(one) is not None for one in first):
                 return None
             parts = [self.places(one) or unknown(one) for one in first]
             return Places(*(compact(func([part[i] for part in parts], *args[1:], **kwargs)) for i in range(5)))
-        if name in _PRODUCTS:
-            at = _PRODUCTS[name]
+        if name in operations.PRODUCTS:
+            at = operations.PRODUCTS[name]
             a, b = args[at], args[at + 1]
             if name == "linear":
                 b = b.t()
@@ -123,30 +93,34 @@ class Follower(TorchDispatchMode):
             source = self.places(args[1])
             return source and source.each(lambda x: x.expand(made.shape))
         given = self.places(first) if isinstance(first, Tensor) else None
-        if name in _MOVED:
+        if name in operations.MOVED:
             return None if given is None else self._moved(name, func, given, args, kwargs)
-        if name in _ATTENTION:
+        if name in operations.ATTENTION:
             out = made[0] if isinstance(made, tuple) else made
             if given is None or out.shape[:-1] != first.shape[:-1]:
                 return None
             return mixed(given, [first.ndim - 1], self.size).each(lambda x: x.expand(out.shape))
         if given is not None:
-            if name in _PADDED:
+            if name in operations.PADDED:
                 self._margins[made] = given, tuple(args[1])
                 return self._padded(given, args[1])
             if name == "as_strided":  # a global pooling takes the strides that it wants: its one cell stays
                 flat = not any(varies(x, axis) for x in given[:4] for axis in range(x.ndim))
                 return given if flat and list(args[1]) == list(given.rows.shape) else None
+            if name == "glu":
+                halves = (x.chunk(2, args[1] if len(args) > 1 else -1) for x in given)
+                values, gates = (Places(*each) for each in zip(*halves, strict=True))
+                return together(values, gates, made.shape)
             if name == "im2col":
                 return unfolded(given, func, args, made)
             if name == "col2im":
                 return folded(given, func, args)
-            if name in _REDUCED:
+            if name in operations.REDUCED:
                 return self._reduced(given, args, kwargs, made)
             if (window := window_of(name, args)) is not None:
                 given = self._within_margin(first, window) or given
                 return through(given, name, made[0] if isinstance(made, tuple) else made, self.size)
-        if name in _SAME:
+        if name in operations.SAME:
             return given
         if torch.Tag.pointwise in func.tags or name in ("where", "addcmul", "lerp"):
             return self._pointwise([*args, *kwargs.values()], made)

@@ -8,13 +8,16 @@ from torch import Tensor
 from lessons_lib.core.engine.places.positions import Places, compact, mixed, narrow, sampled
 
 _POOLS = ("avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "mkldnn_max_pool2d")
-_RESIZED = ("_adaptive_avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "upsample_", "_upsample_")
+_RESIZED = (
+    *("_adaptive_avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "upsample_", "_upsample_", "max_unpool"),
+    "deform_conv2d",  # its windows may lie anywhere: only its cells are known
+)
 
 
 def window_of(name: str, args: Any) -> tuple[int, ...] | None:
     """Return the sides of an operation's windows, for the last axes; None of an operation that has none.
 
-    They are left out where it adds a padding of its own, or resizes.
+    They are left out where it adds a padding of its own, resizes, or chooses where its windows lie.
     """
     if name == "convolution":
         return () if any(args[4]) else tuple(args[1].shape[2:])
@@ -34,10 +37,11 @@ def through(given: Places, name: str, out: Tensor, size: tuple[int, int]) -> Pla
     cells beside that, by strides and paddings; the convention leaves them out. A cell as large as half of the picture
     stands for no place in it.
     """
-    for axis in range(2 if given.rows.ndim > 3 or name == "convolution" else 1, given.rows.ndim):
+    convolved = name in ("convolution", "deform_conv2d")
+    for axis in range(2 if given.rows.ndim > 3 or convolved else 1, given.rows.ndim):
         before, after = given.rows.shape[axis], out.shape[axis]
         given = sampled(given, axis, (torch.arange(after, device="cpu") + 0.5) * before / after - 0.5, before / after)
-    if name == "convolution":
+    if convolved:
         given = mixed(given, [1], size)
     rows, heights = _small(given.rows, given.heights, size[0] / 2)
     columns, widths = _small(given.columns, given.widths, size[1] / 2)
