@@ -298,7 +298,7 @@ def test_a_layout_of_the_users_takes_the_place_of_what_was_followed() -> None:
     assert [one.layer for one in ll.layers(record, PICTURES[:1], 0)] == ["layer"], "and is tried on every layer"
 
 
-def test_a_network_is_followed_once_for_pictures_of_one_size() -> None:
+def test_a_network_is_followed_once_for_pictures_of_one_size_whatever_the_layer() -> None:
     runs: list[tuple[int, ...]] = []
     network = Arranging(lambda A: A)
     network.register_forward_pre_hook(lambda _, given: runs.append(tuple(given[0].shape)))
@@ -306,6 +306,18 @@ def test_a_network_is_followed_once_for_pictures_of_one_size() -> None:
         of(network, PICTURES)
     of(network, PICTURES[:, :, :32])
     assert runs == [(2, 3, 40, 56)] * 4 + [(2, 3, 32, 56)] * 2
+    (early, _) = of(network, PICTURES, layer="patches")
+    assert runs[6:] == [(2, 3, 40, 56)], "all layers were followed at the first"
+    torch.testing.assert_close(early.values, EXPECTED[0])
+
+
+def test_another_layer_in_the_same_place_is_followed_anew() -> None:
+    network = Arranging(lambda A: A)
+    of(network, PICTURES)
+    network.layer = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.Flatten(2), nn.Unflatten(2, (5, 7)))
+    network.layer[0].weight.data = torch.eye(3)[:, :, None, None]
+    for heat, expected in zip(of(network, PICTURES), EXPECTED, strict=True):
+        torch.testing.assert_close(heat.values, expected)
 
 
 def test_following_shows_a_bar_where_it_takes_long_and_only_there(
