@@ -386,6 +386,7 @@ def test_the_picture_and_the_values_are_saved_under_names_that_are_free(
 def test_who_listens_hears_each_step_and_no_bar_is_drawn(
     network: ll.Explainable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ll.explain(network, ll.collage.scene(1), "cat")  # followed by now, for which there would be a bar
     monkeypatch.setattr("tqdm.auto.tqdm", lambda *_, **__: pytest.fail("a bar"))
     monkeypatch.setattr("lessons_lib.core.engine.rerun.PATIENCE", -1.0)
     heard: list[tuple[int, int]] = []
