@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 import lessons_lib as ll
 from lessons_lib.core.engine import detectors
+from lessons_lib.core.engine.places import layouts
 from lessons_lib.core.layers.listing import Candidate, Candidates
 from lessons_lib.core.records import Explainable
 
@@ -267,7 +269,7 @@ class Lost(nn.Module):
     def __init__(self, blocks: int) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, 4, 8, stride=8)
-        self.blocks = nn.Sequential(*[nn.Sequential(nn.LayerNorm(4), nn.GELU()) for _ in range(blocks)])
+        self.blocks = nn.Sequential(*[nn.LayerNorm(4) for _ in range(blocks)])
         self.head = nn.Linear(4, 5)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -278,7 +280,7 @@ class Lost(nn.Module):
 
 def test_where_nearly_all_layers_are_lost_no_early_one_is_taken_without_a_word() -> None:
     torch.manual_seed(0)
-    network, picture = Lost(5).eval(), torch.rand(1, 3, 32, 48)
+    network, picture = Lost(10).eval(), torch.rand(1, 3, 32, 48)
     with pytest.raises(ValueError) as raised:
         ll.explain(network, picture, 0)
     assert str(raised.value) == (
@@ -295,11 +297,38 @@ def test_where_nearly_all_layers_are_lost_no_early_one_is_taken_without_a_word()
 
     for layer in ("blocks", None):
         (late,) = ll.explain(ll.Explainable(network, layout=laid), picture, 0, layer=layer)
-        assert (late.layer, late.values.shape) == ("blocks", (4, 6))
+        assert (late.layer.partition(".")[0], late.values.shape) == ("blocks", (4, 6))
 
 
 def test_a_few_lost_layers_behind_those_that_are_followed_are_let_be() -> None:
     torch.manual_seed(0)
-    (heat,) = ll.explain(Lost(4).eval(), torch.rand(1, 3, 32, 48), 0)
+    (heat,) = ll.explain(Lost(9).eval(), torch.rand(1, 3, 32, 48), 0)
     assert (heat.layer, heat.chosen) == ("patches", "the last that has a say and can be followed")
-    assert len(ll.layers(Lost(5).eval(), torch.rand(1, 3, 32, 48), 0)) == 1
+    assert len(ll.layers(Lost(10).eval(), torch.rand(1, 3, 32, 48), 0)) == 1
+
+
+def test_a_layout_of_the_users_is_listed_by_its_name_and_one_without_a_name_as_their_own() -> None:
+    class Laid:
+        def __call__(self, emitted: Tensor) -> Tensor:
+            return layouts.nchw(emitted)
+
+    for layout, name in (
+        (layouts.nchw, "nchw"),
+        (partial(layouts.nchw), "nchw"),
+        (lambda x: x, "<lambda>"),
+        (Laid(), "own layout"),
+    ):
+        network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+        (found, *_) = ll.layers(ll.Explainable(network, layout=layout), torch.rand(1, 3, 8, 8), 0)
+        assert (found.layer, found.read_as) == ("0", name)
+
+
+def test_an_answer_that_is_enlarged_smoothly_is_still_the_answer() -> None:
+    """Each number of it is read from more cells than four, and still the asked class's logits alone are reached."""
+    torch.manual_seed(0)
+    logits = nn.Conv2d(6, 5, 1)
+    network = nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=4), nn.ReLU(), logits, nn.Upsample(scale_factor=4, mode="bicubic")
+    )
+    target = lambda output: output[2].mean()  # noqa: E731
+    assert [one.layer for one in ll.layers(network.eval(), torch.rand(1, 3, 32, 48), target)] == ["0", "1"]

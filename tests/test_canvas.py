@@ -651,3 +651,11 @@ def test_without_sliders_installed_the_way_out_can_be_typed(monkeypatch: pytest.
 
 
 PLAIN = show.photo(photo())
+
+
+def test_the_line_of_luck_is_white_dashes_on_black() -> None:
+    black, white = DRAWN["overlay", "luck"]().figure.axes[0].collections
+    for line, colour, style in ((black, "black", "solid"), (white, "white", "dashed")):
+        assert tuple(line.get_edgecolor()[0]) == to_rgba(colour)
+        ((_, dashes),) = line.get_linestyle()
+        assert (dashes is None) == (style == "solid")

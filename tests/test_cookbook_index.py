@@ -9,14 +9,19 @@ from functools import cache
 from io import BytesIO
 from typing import Any
 
+import matplotlib
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import lessons_lib as ll
+from lessons_lib.core.engine.calling import RECIPES
+from lessons_lib.teach.cookbook import _tell_figures
+from lessons_lib.teach.stand_ins import Page
 from tools.cookbook import cells_of, recipes
 
 pytestmark = pytest.mark.slow
@@ -508,3 +513,18 @@ def test_every_link_within_the_page_leads_to_a_heading() -> None:
     headings = {line.lstrip("# ").replace(" ", "-") for text in CELLS.values() for line in text.splitlines()}
     targets = {target for text in CELLS.values() for target in re.findall(r"\]\(#(\S+?)\)", text)}
     assert targets <= headings
+
+
+def test_the_recipes_that_errors_name_stand_in_the_cookbook() -> None:
+    headings = re.findall(r"^### (.+)$", "\n".join(CELLS.values()), re.MULTILINE)
+    for words in RECIPES.values():
+        assert re.findall(r"'(.+)'$", words)[0] in headings
+
+
+def test_the_page_s_figures_are_small_and_its_vision_transformer_takes_the_recipes_pictures() -> None:
+    with matplotlib.rc_context():
+        _tell_figures(InteractiveShell.instance())
+        assert tuple(matplotlib.rcParams["figure.figsize"]) == (4.6, 3.6)
+        assert (matplotlib.rcParams["figure.dpi"], matplotlib.rcParams["axes.titlesize"]) == (80, 10)
+    with torch.no_grad():
+        assert Page(lambda name: nn.Identity()).registers(torch.zeros(1, 3, 224, 224)).shape == (1, 5)

@@ -201,6 +201,16 @@ def test_both_networks_for_photographs_are_in_the_menu() -> None:
     )
 
 
+def test_a_photo_without_a_box_has_none_to_ask_about() -> None:
+    empty = ll.Photo(Image.new("RGB", (224, 224), "grey"))
+    with pytest.raises(ValueError) as raised:
+        choices.offer(ll.models.detector(), empty)
+    assert str(raised.value) == (
+        "This network finds no box on this photo, so there is none to ask about: choose another photo or another "
+        "network."
+    )
+
+
 def test_a_drawing_option_draws_the_same_map_again(opened: Opened) -> None:
     heat = opened.explorer.heat
     assert "the dashed line holds" in opened.after(lambda: setattr(opened.panel.luck, "value", True))
@@ -242,10 +252,12 @@ def test_nothing_stale_is_shown_and_the_newest_question_wins(opened: Opened, mon
 def test_a_slow_method_tells_its_steps_and_can_be_called_off(opened: Opened, network: ll.Explainable) -> None:
     network.network.train()
     bars: list[str] = []
+    said: list[str] = []
 
     def call_off(change: Any) -> None:
         if change["new"]:
             bars.append(change["new"])
+            said.append(opened.status)
             opened.panel.cancel.click()
 
     opened.panel.progress.observe(call_off, names="value")
@@ -255,6 +267,7 @@ def test_a_slow_method_tells_its_steps_and_can_be_called_off(opened: Opened, net
     finally:
         network.network.eval()
     assert len(bars) == 1 and 'value="1" max="6"' in bars[0] and "s left" in bars[0]
+    assert said == ["Computing … This method runs the network again for each map of the layer."]
     assert opened.status.startswith("Cancelled") and opened.panel.progress.value == ""
     assert hooks(network) == 0
     opened.panel.progress.unobserve_all()

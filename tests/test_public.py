@@ -89,6 +89,7 @@ def test_a_heatmap_shows_itself() -> None:
         ("Score-CAM", "scorecam"),
         ("x grad-cam", "xgradcam"),
         ("layer cam", "layercam"),
+        ("my own Layer-CAM of that paper", "layercam"),
         ("saliency", "gradcam"),
     ],
 )

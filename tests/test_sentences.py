@@ -270,6 +270,19 @@ SENTENCES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "None makes no control for 'k': give (lowest, highest, step) for a slider, or a list for a menu.",
     ),
+    "signals": (
+        lambda: ll.explain(nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU()).eval(), torch.zeros(1, 2, 50), 0),
+        ValueError,
+        "This Sequential fails on a batch of 1 × 1 × 2 × 50, float32 (Expected 2D (unbatched) or 3D (batched) input to "
+        "conv1d, but got input of size: [1, 1, 2, 50]): it takes signals, N × C × L, and a heatmap lies on pictures, "
+        "N × C × H × W; for signals the cookbook has a recipe, 'A time series: 1-D convolutions'.",
+    ),
+    "volumes": (
+        lambda: ll.explain(nn.Conv3d(2, 4, 3), torch.zeros(1, 2, 8, 8, 8), 0),
+        ValueError,
+        "A batch is N × C × H × W and a picture C × H × W; this tensor is 1 × 2 × 8 × 8 × 8; for volumes the cookbook "
+        "has a recipe, 'A volume: 3-D convolutions'.",
+    ),
     "no scenes": (
         lambda: ll.collage.Scenes(0),
         ValueError,

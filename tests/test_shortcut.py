@@ -86,6 +86,7 @@ def test_a_grid_has_each_photo_in_its_own_cell() -> None:
     colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (9, 9, 9)]
     four = [ll.Photo(Image.new("RGB", (30, 20), one), title=f"photo {n}") for n, one in enumerate(colours)]
     made = grid(four, side=10)
+    assert grid(four).image.size == (224, 224)
     assert made.image.size == (20, 20) and [one.name for one in made.objects] == [f"photo {n}" for n in range(4)]
     for one, colour in zip(made.objects, colours, strict=True):
         assert (np.asarray(made.image)[one.mask] == colour).all() and one.mask.sum() == 100

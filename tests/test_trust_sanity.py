@@ -137,3 +137,10 @@ def test_a_stability_is_the_mean_over_the_draws() -> None:
 def test_wrong_input_gets_a_sentence(call: Any, sentence: str) -> None:
     with pytest.raises((TypeError, ValueError), match=sentence):
         call()
+
+
+def test_of_several_questions_about_one_picture_each_has_its_own_likeness() -> None:
+    found = metrics.randomised(network(), PICTURES[0], [1, 2], at_the_end, stages=1)
+    assert [len(each) for each in found.values()] == [2]
+    alone = metrics.randomised(network(), PICTURES[0], 2, at_the_end, stages=1)
+    assert [each[1] for each in found.values()] == list(alone.values())

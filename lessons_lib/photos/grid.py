@@ -15,9 +15,8 @@ def grid(photos: Sequence[Photo], *, side: int = 112) -> Photo:
     The share of heat in a class's own cell is the grid pointing game (`metrics.share`), luck 1 in n².
 
     Args:
-        photos: 4 or 9 or so of them, row by row; a photo with objects names its cell after the first, another one by
-        its
-            title.
+        photos: 4 or 9 or so of them, row by row; a photo with objects names its cell after the first, another one
+            by its title.
         side: of a cell, in pixels.
 
     Raises:

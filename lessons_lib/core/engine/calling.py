@@ -74,6 +74,13 @@ def _told(error: Exception) -> bool:
     return isinstance(error, _KINDS) and name.startswith(_CORE)
 
 
+RECIPES = {
+    1: "for signals the cookbook has a recipe, 'A time series: 1-D convolutions'",
+    3: "for volumes the cookbook has a recipe, 'A volume: 3-D convolutions'",
+}
+"""What is said of networks that take no pictures, by the axes of their convolutions."""
+
+
 def _way_out(network: nn.Module, batch: Tensor, error: Exception) -> str:
     if isinstance(error, _OWN_MISTAKES):
         return "mend its `forward`"
@@ -83,7 +90,7 @@ def _way_out(network: nn.Module, batch: Tensor, error: Exception) -> str:
     axes = next((len(module.kernel_size) for module in network.modules() if isinstance(module, _ConvNd)), 2)
     if axes != 2:
         taken = "signals, N × C × L" if axes == 1 else "volumes, N × C × D × H × W"
-        return f"it takes {taken}, and a heatmap lies on pictures, N × C × H × W; give a network that takes these"
+        return f"it takes {taken}, and a heatmap lies on pictures, N × C × H × W; {RECIPES[axes]}"
     for code, changed, size in _changes(network, batch):
         try:
             with torch.no_grad():
