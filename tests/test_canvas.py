@@ -659,3 +659,13 @@ def test_the_line_of_luck_is_white_dashes_on_black() -> None:
         assert tuple(line.get_edgecolor()[0]) == to_rgba(colour)
         ((_, dashes),) = line.get_linestyle()
         assert (dashes is None) == (style == "solid")
+
+
+def test_a_fine_map_of_a_crop_takes_as_much_room_wherever_the_crop_lies() -> None:
+    sizes = {
+        tuple(
+            show.sharp(heat(FINE.tolist(), size=(200, 150), region=(x, y, x + 60.0, y + 40.0))).figure.get_size_inches()
+        )
+        for x, y in ((0.0, 0.0), (120.0, 0.0), (0.0, 90.0))
+    }
+    assert len(sizes) == 1
