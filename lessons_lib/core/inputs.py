@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from lessons_lib.core.accepted.images import no_picture, told_as_damaged, upright_rgb
-from lessons_lib.core.engine.calling import RECIPES
+from lessons_lib.core.engine.calling import recipe
 from lessons_lib.core.engine.hooks import forwards, left_as_found
 from lessons_lib.core.engine.outputs import said
 from lessons_lib.core.preprocess import Region
@@ -82,7 +82,7 @@ def _of_tensor(pictures: Tensor) -> tuple[list[Photo], Tensor, list[Region]]:
         )
     shape = " × ".join(map(str, pictures.shape)) or "one number"
     if pictures.ndim not in (3, 4):
-        hints = {2: "; a grey picture has a channel, too: `pictures[None]`", 5: f"; {RECIPES[3]}"}
+        hints = {2: "; a grey picture has a channel, too: `pictures[None]`", 5: f"; {recipe(3)}"}
         way_out = hints.get(pictures.ndim, "")
         raise ValueError(f"A batch is N × C × H × W and a picture C × H × W; this tensor is {shape}{way_out}.")
     if pictures.ndim == 4 and not len(pictures):

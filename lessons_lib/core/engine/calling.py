@@ -74,11 +74,16 @@ def _told(error: Exception) -> bool:
     return isinstance(error, _KINDS) and name.startswith(_CORE)
 
 
-RECIPES = {
-    1: "for signals the cookbook has a recipe, 'A time series: 1-D convolutions'",
-    3: "for volumes the cookbook has a recipe, 'A volume: 3-D convolutions'",
-}
-"""What is said of networks that take no pictures, by the axes of their convolutions."""
+NO_PICTURES = {1: ("signals", "N × C × L"), 3: ("volumes", "N × C × D × H × W")}
+"""What networks take whose convolutions have other axes than two, and its shape."""
+
+RECIPES = {1: "A time series: 1-D convolutions", 3: "A volume: 3-D convolutions"}
+"""Those of the cookbook, for these."""
+
+
+def recipe(axes: int) -> str:
+    """Return where to read on for a network whose convolutions have so many axes."""
+    return f"for {NO_PICTURES[axes][0]} the cookbook has a recipe, {RECIPES[axes]!r}"
 
 
 def _way_out(network: nn.Module, batch: Tensor, error: Exception) -> str:
@@ -89,8 +94,7 @@ def _way_out(network: nn.Module, batch: Tensor, error: Exception) -> str:
         return "it can't be done here in half precision; give `network.float()`, and tensors as `pictures.float()`"
     axes = next((len(module.kernel_size) for module in network.modules() if isinstance(module, _ConvNd)), 2)
     if axes != 2:
-        taken = "signals, N × C × L" if axes == 1 else "volumes, N × C × D × H × W"
-        return f"it takes {taken}, and a heatmap lies on pictures, N × C × H × W; {RECIPES[axes]}"
+        return f"it takes {', '.join(NO_PICTURES[axes])}, and a heatmap lies on pictures, N × C × H × W; {recipe(axes)}"
     for code, changed, size in _changes(network, batch):
         try:
             with torch.no_grad():

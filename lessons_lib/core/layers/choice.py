@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lessons_lib.core.engine.outputs import paths
 
 LAST = "the last that has a say"
+FOLLOWED = "the last that has a say and can be followed"
 COARSEST = "the last of the coarsest that have a say"
 BEFORE = "the last before the norm that ends the network"
 

@@ -20,8 +20,6 @@ from lessons_lib.core.records import Explainable
 from lessons_lib.core.targets.base import Local, Target, score, states
 from lessons_lib.core.targets.given import one_each
 
-OF_FOLLOWED = " and can be followed"
-
 _MOST_LOST = 9
 """So many layers can be lost for each that is followed, as in a recurrent head; with more, no layer is chosen."""
 
@@ -61,7 +59,8 @@ def layers(model: Explainable | nn.Module, pictures: Any, target: Any = None) ->
     that is the answer, not what speaks for it. For a box or a pixel only the `backbone` of a network that has one is
     listed, for the same reason. When no layer is named, `explain` takes the last one whose gradient is not zero; where
     a norm and an average end the network, the one before them; and where a place is asked about and the network has no
-    `backbone`, the last of the coarsest (`choice.chosen`). The network runs forward once, and backward once or twice.
+    `backbone`, the last of the coarsest (`choice.chosen`). It takes none where nearly all can't be followed. The
+    network runs forward once, and backward once or twice.
 
     Args:
         model: as in `explain`.
@@ -112,7 +111,9 @@ def last(model: Explainable, batch: Tensor, aims: Sequence[Target]) -> tuple[str
     local = any(isinstance(term, Local) for aim in aims for _, term in aim.terms())
     whole = all(aim.part(model.network) is model.network for aim in aims)
     taken, why = choice.chosen(looked, whole and (local or looked[0].spot is not None))
-    return found[taken].layer, why + OF_FOLLOWED * (why == choice.LAST and any(before > taken for _, before in lost))
+    if why == choice.LAST and any(before > taken for _, before in lost):
+        why = choice.FOLLOWED
+    return found[taken].layer, why
 
 
 def _looked(

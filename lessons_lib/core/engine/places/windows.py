@@ -8,7 +8,7 @@ from torch import Tensor
 from lessons_lib.core.engine.places.positions import Places, compact, mixed, narrow, sampled
 
 _POOLS = ("avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "mkldnn_max_pool2d")
-_RESIZED = (
+_TILED = (
     *("_adaptive_avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "upsample_", "_upsample_", "max_unpool"),
     "deform_conv2d",  # its windows may lie anywhere: only its cells are known
 )
@@ -27,7 +27,7 @@ def window_of(name: str, args: Any) -> tuple[int, ...] | None:
         if padding and any([padding] if isinstance(padding, int) else padding):
             return ()
         return sides if len(sides) > 1 or name.endswith("1d") else sides * 2
-    return () if name.startswith(_RESIZED) else None
+    return () if name.startswith(_TILED) else None
 
 
 def through(given: Places, name: str, out: Tensor, size: tuple[int, int]) -> Places:
@@ -55,7 +55,7 @@ def unfolded(given: Places, func: Any, args: Any, out: Tensor) -> Places:
     convolution's window does.
     """
     sides, dilation, padding, steps = args[1:]
-    if (list(steps), list(dilation), list(padding)) == (list(sides), [1, 1], [0, 0]):
+    if _side_by_side(sides, dilation, padding, steps):
         return given.each(lambda x: compact(func(x, *args[1:])))
     for axis, side, apart, margin, step in zip((2, 3), sides, dilation, padding, steps, strict=True):
         before = given.rows.shape[axis]
@@ -67,10 +67,12 @@ def unfolded(given: Places, func: Any, args: Any, out: Tensor) -> Places:
 
 def folded(given: Places, func: Any, args: Any) -> Places | None:
     """Return the places of patches side by side that are laid back to maps, as by `nn.Fold`; None if they overlap."""
-    sides, dilation, padding, steps = args[2:]
-    if (list(steps), list(dilation), list(padding)) != (list(sides), [1, 1], [0, 0]):
-        return None
-    return given.each(lambda x: compact(func(x, *args[1:])))
+    return given.each(lambda x: compact(func(x, *args[1:]))) if _side_by_side(*args[2:]) else None
+
+
+def _side_by_side(sides: Any, dilation: Any, padding: Any, steps: Any) -> bool:
+    """Return whether patches neither overlap, nor leave anything out between them, nor begin outside."""
+    return (list(steps), list(dilation), list(padding)) == (list(sides), [1, 1], [0, 0])
 
 
 def _small(middles: Tensor, extents: Tensor, most: float) -> tuple[Tensor, Tensor]:
