@@ -80,7 +80,7 @@ ARRANGED: dict[str, Arranged] = {
     "attended to": lambda A: tokens(A) + 0 * F.scaled_dot_product_attention(*[tokens(A)] * 3),
     "mixed among tokens": lambda A: tokens(A) + 0 * (torch.ones(35, 35) @ tokens(A)),
     "in windows and back": lambda A: A.unflatten(3, (1, 7)).permute(0, 2, 3, 4, 1).flatten(2, 3),
-    "gated": lambda A: F.glu(torch.cat([A, 0 * A + 40], dim=1), dim=1),
+    "gated": lambda A: F.glu(torch.cat([A, torch.full_like(A, 40)], dim=1), dim=1),
     "gated tokens": lambda A: F.glu(torch.cat([tokens(A), 0 * tokens(A) + 40], dim=2)),
     "deformed": lambda A: deform_conv2d(A, torch.zeros(len(A), 2, 5, 7), torch.eye(3)[:, :, None, None]),
     "unpooled": lambda A: F.max_unpool2d(*F.max_pool2d(A, 1, return_indices=True), 1),
